@@ -1,0 +1,264 @@
+"""Reads scenarios from TOML: one file a topic, one table a scenario, ids like `ports::two-identities`.
+
+A scenario may start *from* another and *change* some leaves of its `given` and `when`. Everything a person
+can get wrong is an InputError that names file, scenario and key; nothing is started before all is read.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from doublehop.errors import InputError
+from doublehop.frontend import STRICT, FrontEnd, PoolIdentity, parse_binding
+from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, When
+from doublehop.scope import Scope, scope_of
+from doublehop.topology import Topology
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+SCENARIOS = FIXTURES / "scenarios"
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One table of a scenario file as it is written."""
+
+    __pydantic_config__ = STRICT
+
+    title: str
+    why: str
+    sources: tuple[str, ...]
+    expect: Expect
+    from_: str = ""
+    change: Tree = field(default_factory=dict)
+    given: Tree = field(default_factory=dict)
+    when: Tree = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
+
+
+READ_ENTRY = TypeAdapter(Entry)
+READ_GIVEN = TypeAdapter(Given)
+READ_WHEN: Mapping[str, TypeAdapter[Any]] = {"get": TypeAdapter(Request), "register": TypeAdapter(Registration)}
+
+
+def load(topology: Topology, folder: Path = SCENARIOS) -> list[Scenario]:
+    """Every scenario of a folder, in the order of files and lines.
+
+    Raises InputError when one cannot be used, and when there is none at all.
+    """
+    scenarios = load_files(sorted(folder.glob("*.toml")), topology)
+    if not scenarios:
+        raise InputError(str(folder), "expected scenario files, found none")
+    return scenarios
+
+
+def load_files(paths: Iterable[Path], topology: Topology, known: Iterable[Scenario] = ()) -> list[Scenario]:
+    """The scenarios of some files; they may start from each other's and from those already known."""
+    entries: dict[str, tuple[Path, Entry]] = {}
+    for path in paths:
+        for name, entry in _entries(path):
+            entries[f"{path.stem}::{name}"] = path, entry
+    trees = {each.id: {"given": each.raw["given"], "when": each.raw["when"]} for each in known}
+    return [_scenario(each, entries, trees, topology) for each in entries]
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Entry]]:
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as failure:
+        raise InputError(str(path), str(failure)) from failure
+    except tomllib.TOMLDecodeError as failure:  # says the line; a table written twice ends here
+        raise InputError(str(path), str(failure)) from failure
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: {name}", "expected a table, one for each scenario")
+        where = f"{path}: {name}"
+        if "from_" in table:
+            raise InputError(f"{where}.from_", "unexpected key")
+        renamed = {("from_" if key == "from" else key): value for key, value in table.items()}
+        yield name, _validated(READ_ENTRY, renamed, where)
+
+
+def _validated(reader: TypeAdapter[Any], value: Any, where: str) -> Any:
+    try:
+        return reader.validate_python(value)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        key = ".".join(str(each) for each in first["loc"])
+        unexpected = first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}
+        problem = "unexpected key" if unexpected else f"{first['msg']}, not {first['input']!r}"
+        raise InputError(f"{where}.{key}" if key else where, problem) from failure
+
+
+def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees: Mapping[str, Tree],
+              topology: Topology) -> Scenario:
+    path, entry = entries[scenario_id]
+    where = f"{path}: {scenario_id.partition('::')[2]}"
+    tree = _tree(scenario_id, entries, trees, ())
+    given: Given = _validated(READ_GIVEN, tree["given"], f"{where}.given")
+    when = _when(tree["when"], where)
+    scenario = Scenario(
+        id=scenario_id, title=entry.title, why=entry.why, sources=entry.sources, given=given, when=when,
+        expect=entry.expect, needs=tuple(dict.fromkeys([*entry.needs, *_implied_needs(given, topology)])),
+        flips=_full_id(entry.from_, scenario_id), changed=tuple(_leaves(entry.change)), path=str(path), raw=tree,
+    )
+    check(scenario, topology, where)
+    return scenario
+
+
+def _when(tree: Tree, where: str) -> When:
+    kind = next((key for key in READ_WHEN if key in tree), None)
+    if kind is None:
+        raise InputError(f"{where}.when", "expected `get` with a URL or `register` with an SPN")
+    when: When = _validated(READ_WHEN[kind], tree, f"{where}.when")
+    return when
+
+
+def _tree(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees: Mapping[str, Tree],
+          seen: tuple[str, ...]) -> Tree:
+    """What is given and asked, with everything inherited merged in."""
+    if scenario_id in trees:
+        return trees[scenario_id]
+    path, entry = entries[scenario_id]
+    own = {"given": entry.given, "when": entry.when}
+    if not entry.from_:
+        if entry.change:
+            raise InputError(f"{path}: {scenario_id}.change", "expected only together with `from`")
+        return own
+    parent = _full_id(entry.from_, scenario_id)
+    where = f"{path}: {scenario_id}.from"
+    if parent in seen or parent == scenario_id:
+        raise InputError(where, f"{parent} starts from this one")
+    if parent not in entries and parent not in trees:
+        raise InputError(where, f"no scenario is called {parent}")
+    base = _tree(parent, entries, trees, (*seen, scenario_id))
+    return merge(merge(base, own), entry.change)
+
+
+def _full_id(name: str, beside: str) -> str:
+    return name if not name or "::" in name else f"{beside.partition('::')[0]}::{name}"
+
+
+def merge(base: Tree, change: Tree) -> Tree:
+    """`base` with the leaves of `change` put in; tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _implied_needs(given: Given, topology: Topology) -> Iterator[Need]:
+    principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
+    if any(each.principals_allowed_to_delegate_to_account for each in principals):
+        yield Need.RBCD
+    if set(topology.of(Role.FRONT_END)[1:]) & set(given.front_ends):
+        yield Need.TWO_FRONT_ENDS
+    if given.duplicate_spns:
+        yield Need.OFFLINE_DIRECTORY
+    if given.client_hosts or not given.dc_reachable_from_client:
+        yield Need.CLIENT_NETWORK
+
+
+def check(scenario: Scenario, topology: Topology, where: str) -> None:
+    """Refuse what no lab could be given: unknown machines, accounts, names and pools, and senseless outcomes."""
+    given, scope = scenario.given, scope_of(scenario.id, scenario.given, topology)
+    for label, text in given.names.items():
+        kind, _, target = text.partition(" ")
+        if kind not in {"A", "CNAME"} or not target:
+            raise InputError(f"{where}.given.names.{label}", f"expected 'A MACHINE' or 'CNAME NAME', not {text!r}")
+        if kind == "A" and target not in topology.machines:
+            raise InputError(f"{where}.given.names.{label}", f"no machine is called {target!r}")
+        if kind == "CNAME":
+            _resolved(scope.host, target, f"{where}.given.names.{label}", "name or machine")
+    both = given.users.keys() & given.accounts.keys()
+    if both:
+        raise InputError(f"{where}.given.accounts", f"{sorted(both)[0]!r} is a user already")
+    for label in [*given.users, *given.accounts]:
+        if len(scope.account(label)) > 20:
+            raise InputError(f"{where}.given", f"{label!r} is too long for an account name")
+    for label, facts in {**given.users, **given.accounts, **given.computers}.items():
+        for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
+            _resolved(scope.fill, text, f"{where}.given: {label}", "name")
+        for each in facts.principals_allowed_to_delegate_to_account:
+            _resolved(scope.account, each, f"{where}.given: {label}", "account")
+    for label in given.computers:
+        if label not in topology.members:
+            raise InputError(f"{where}.given.computers", f"no member of the domain is called {label!r}")
+    for name, front_end in given.front_ends.items():
+        if name not in topology.of(Role.FRONT_END):
+            raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
+        _check_front_end(front_end, scope, f"{where}.given.front_ends.{name}")
+    _check_when(scenario, scope, where)
+
+
+def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
+    for name, pool in front_end.applicationPools.items():
+        if (pool.identityType is PoolIdentity.SpecificUser) != bool(pool.userName):
+            raise InputError(f"{where}.applicationPools.{name}", "expected userName with SpecificUser, and only then")
+        if pool.userName and pool.userName not in scope.given.accounts:
+            raise InputError(f"{where}.applicationPools.{name}.userName", f"no account is called {pool.userName!r}")
+    for name, site in front_end.sites.items():
+        for text in site.bindings:
+            try:
+                parse_binding(_resolved(scope.fill, text, f"{where}.sites.{name}.bindings", "name"))
+            except ValueError as failure:
+                raise InputError(f"{where}.sites.{name}.bindings", str(failure)) from failure
+        for path, application in site.applications.items():
+            if application.applicationPool not in front_end.applicationPools:
+                raise InputError(f"{where}.sites.{name}.applications.{path}.applicationPool",
+                                 f"no pool is called {application.applicationPool!r}")
+
+
+def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
+    when, expect = scenario.when, scenario.expect
+    if isinstance(when, Registration):
+        _resolved(scope.fill, when.register, f"{where}.when.register", "name")
+        for key in ("on", "by"):
+            label = getattr(when, key)
+            if label != "administrator":
+                _resolved(scope.account, label, f"{where}.when.{key}", "account")
+        if not expect.directory:
+            raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+        return
+    _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
+    if when.user not in scope.given.users:
+        raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
+    if not expect.status:
+        raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
+    told = {*expect.sees, *expect.fails}
+    if expect.status == 200 and told != set(when.back_ends):
+        raise InputError(f"{where}.expect", "expected `sees` or `fails` for each back end that is asked, and no other")
+
+
+def _resolved(resolve: Any, text: str, where: str, kind: str) -> str:
+    try:
+        return str(resolve(text))
+    except KeyError as failure:
+        raise InputError(where, f"no {kind} is called {failure}") from failure
+
+
+def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:
+    """Those whose id is or matches one of the patterns; all when there are none.
+
+    Raises InputError for a pattern that matches nothing.
+    """
+    scenarios, patterns = list(scenarios), list(patterns)
+    for each in patterns:
+        if not any(fnmatchcase(scenario.id, each) for scenario in scenarios):
+            raise InputError(each, "no scenario has this id (`doublehop list` shows them all)")
+    return [each for each in scenarios if not patterns or any(fnmatchcase(each.id, one) for one in patterns)]

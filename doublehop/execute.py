@@ -1,0 +1,163 @@
+"""One scenario from start to verdict."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from doublehop import directory
+from doublehop.errors import LabError
+from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
+from doublehop.kdclog import parse
+from doublehop.lab import ADMINISTRATOR, Lab, Secret, new_password, user_secret
+from doublehop.model import (
+    Observation,
+    Registration,
+    Request,
+    Result,
+    Role,
+    Scenario,
+    Verdict,
+    VerdictKind,
+)
+from doublehop.probe import observe, register
+from doublehop.scope import Scope, scope_of
+from doublehop.verdict import judge
+
+
+def execute(scenario: Scenario, lab: Lab) -> Result:
+    """Bring the lab into the scenario's configuration, make its request, judge, and take everything back."""
+    started = time.monotonic()
+    observation: Observation | None = None
+    if lab.broken:
+        return Result(scenario=scenario, verdict=_not_run(f"the lab broke earlier: {lab.broken}"))
+    missing = [each.value for each in scenario.needs if each not in lab.has]
+    if missing:
+        return Result(scenario=scenario, verdict=_not_run(f"needs {', '.join(missing)}"))
+    try:
+        with applied(scenario, lab) as scope:
+            observation = _probe(scenario, scope, lab)
+        verdict = judge(scenario.expect, observation, scope)
+    except LabError as failure:
+        lab.broken = lab.broken or str(failure).splitlines()[0]
+        verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
+    return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
+
+
+def _not_run(reason: str) -> Verdict:
+    return Verdict(kind=VerdictKind.NOT_RUN, reason=reason)
+
+
+def _probe(scenario: Scenario, scope: Scope, lab: Lab) -> Observation:
+    match scenario.when:
+        case Request() as request:
+            return observe(request, scope, lab)
+        case Registration() as registration:
+            return register(registration, scope, lab)
+
+
+@contextmanager
+def applied(scenario: Scenario, lab: Lab) -> Iterator[Scope]:
+    """The lab in the scenario's configuration; leaving the context takes every change back.
+
+    A change that cannot be taken back leaves the lab broken, because the next scenario would not start
+    from the same place.
+    """
+    scope = scope_of(scenario.id, scenario.given, lab.topology)
+    labels = [*scenario.given.users, *scenario.given.accounts]
+    passwords = {label: new_password() for label in labels}
+    undo = lab.client.ask("change", changes=directory.plan(scope, passwords))
+    logins = _logins(scope)
+    try:
+        _apply_to_machines(scenario, scope, lab, passwords, logins)
+        yield scope
+    finally:
+        _take_back(scenario, scope, lab, undo, logins)
+
+
+def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str],
+                       logins: list[str]) -> None:
+    """Bring up what is not in the directory; machines work side by side, their answers are awaited last."""
+    given = scenario.given
+    pending = [lab.sql.send("set_logins", add=logins, remove=logins)]
+    for label, spn in given.duplicate_spns.items():
+        pending.append(lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn)))
+    for name in lab.topology.of(Role.FRONT_END):
+        config = given.front_ends.get(name, FrontEnd())
+        pending.append(lab.front_end(name).send("configure", **_front_end(config, scope, lab, passwords)))
+    for label in given.users:
+        pending.append(lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label]))
+    if given.client_hosts:
+        pending.append(lab.client.send("set_hosts", hosts=_hosts(scope)))
+    refusals = [each.result() for each in pending]
+    for each in refusals:
+        if isinstance(each, str) and each:
+            raise LabError(f"a user of the scenario could not sign in: {each}")
+    if not given.dc_reachable_from_client:
+        lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=True)
+
+
+def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, Any]], logins: list[str]) -> None:
+    given = scenario.given
+    try:
+        if not given.dc_reachable_from_client:
+            lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=False)
+        pending = [
+            lab.client.send("change", changes=undo),
+            lab.sql.send("set_logins", add=[], remove=logins),
+            *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
+        ]
+        if given.client_hosts:
+            pending.append(lab.client.send("set_hosts", hosts={}))
+        for each in pending:
+            each.result()
+    except LabError as failure:
+        lab.broken = f"could not take {scenario.id} back: {failure}"
+        raise
+
+
+def _logins(scope: Scope) -> list[str]:
+    """Who may log in to the database; machines may, unless the scenario says otherwise."""
+    given = scope.given
+    members = {each: given.computers.get(each) for each in scope.topology.members}
+    return [
+        *(scope.account(label) for label, facts in {**given.users, **given.accounts}.items() if facts.sql_login),
+        *(scope.account(name) for name, facts in members.items() if facts is None or facts.sql_login),
+    ]
+
+
+def _hosts(scope: Scope) -> dict[str, str]:
+    return {scope.fill(name): scope.address(machine) for name, machine in scope.given.client_hosts.items()}
+
+
+def _front_end(config: FrontEnd, scope: Scope, lab: Lab, passwords: dict[str, str]) -> dict[str, Any]:
+    """What a web server's agent is told: the configuration with full names, and its accounts' secrets."""
+    pools = config.applicationPools.values()
+    accounts = {each.userName for each in pools if each.identityType is PoolIdentity.SpecificUser}
+    fixed = {
+        each.impersonate.userName
+        for site in config.sites.values() for each in site.applications.values()
+        if isinstance(each.impersonate, ImpersonateAs)
+    }
+    versions = {label: _key_version(label, scope, lab) for label in sorted(accounts)}
+    secrets = {label: user_secret(lab.topology, scope.account(label), versions[label], passwords[label])
+               for label in accounts}
+    return {
+        "config": _filled(dataclasses.asdict(config), scope),
+        "accounts": {label: secret.as_key() for label, secret in secrets.items()},
+        "fixed": {label: {"principal": scope.principal(label), "password": passwords[label]} for label in fixed},
+    }
+
+
+def _filled(tree: Any, scope: Scope) -> Any:
+    if isinstance(tree, dict):
+        return {key: _filled(value, scope) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_filled(each, scope) for each in tree]
+    return scope.fill(tree) if isinstance(tree, str) else tree
+
+
+def _key_version(label: str, scope: Scope, lab: Lab) -> int:
+    read = lab.client.ask("read", dn=scope.dn(label), attributes=["msDS-KeyVersionNumber"])
+    return int(read["msDS-KeyVersionNumber"][0])

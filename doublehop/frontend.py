@@ -1,0 +1,135 @@
+"""A front end's configuration in IIS's own words, as frozen records.
+
+Names of sections and attributes are those of `applicationHost.config` (IIS configuration reference:
+`<sites>`, `<applicationPools>`, `<windowsAuthentication>`), so that one record serves the reference
+front end and real IIS alike.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+STRICT: dict[str, Any] = {"extra": "forbid"}
+"""What pydantic is told about every record read from a file: an unknown key is an error."""
+
+
+class PoolIdentity(StrEnum):
+    """Who a worker process runs as (`<processModel identityType>`)."""
+
+    ApplicationPoolIdentity = "ApplicationPoolIdentity"
+    NetworkService = "NetworkService"
+    LocalSystem = "LocalSystem"
+    LocalService = "LocalService"
+    SpecificUser = "SpecificUser"
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether the pool is the computer account on the network (row B-09)."""
+        return self in {self.ApplicationPoolIdentity, self.NetworkService, self.LocalSystem}
+
+
+class Provider(StrEnum):
+    """One line of `<windowsAuthentication><providers>`."""
+
+    Negotiate = "Negotiate"
+    NegotiateKerberos = "Negotiate:Kerberos"
+    NTLM = "NTLM"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pool:
+    """An application pool; `userName` is meant for `SpecificUser` only."""
+
+    __pydantic_config__ = STRICT
+
+    identityType: PoolIdentity = PoolIdentity.ApplicationPoolIdentity
+    userName: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowsAuthentication:
+    """`<windowsAuthentication>`, with the defaults of IIS 7.5 and later.
+
+    The default of `authPersistNonNTLM` is in conflict between sources (row B-23); scenarios that rest on
+    it say what they set.
+    """
+
+    __pydantic_config__ = STRICT
+
+    enabled: bool = True
+    providers: tuple[Provider, ...] = (Provider.Negotiate, Provider.NTLM)
+    useKernelMode: bool = True
+    useAppPoolCredentials: bool = False
+    authPersistNonNTLM: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnonymousAuthentication:
+    """`<anonymousAuthentication>`; the lab's sites have it off unless a scenario is about it."""
+
+    __pydantic_config__ = STRICT
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImpersonateAs:
+    """`<identity impersonate="true" userName="..." password="...">`: a fixed account on the thread (row B-14)."""
+
+    __pydantic_config__ = STRICT
+
+    userName: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Application:
+    """An application on a path of a site; what it leaves out it inherits from the site."""
+
+    __pydantic_config__ = STRICT
+
+    applicationPool: str = "DefaultAppPool"
+    impersonate: bool | ImpersonateAs = False
+    windowsAuthentication: WindowsAuthentication | None = None
+    anonymousAuthentication: AnonymousAuthentication | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A site: `bindings` are IIS bindingInformation strings, `address:port:host`."""
+
+    __pydantic_config__ = STRICT
+
+    bindings: tuple[str, ...] = ("*:80:",)
+    applications: dict[str, Application] = field(default_factory=lambda: {"/": Application()})
+    windowsAuthentication: WindowsAuthentication = WindowsAuthentication()
+    anonymousAuthentication: AnonymousAuthentication = AnonymousAuthentication()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontEnd:
+    """Everything one web server is configured with."""
+
+    __pydantic_config__ = STRICT
+
+    applicationPools: dict[str, Pool] = field(default_factory=lambda: {"DefaultAppPool": Pool()})
+    sites: dict[str, Site] = field(default_factory=lambda: {"Default Web Site": Site()})
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One parsed bindingInformation string; an empty `host` takes every name."""
+
+    address: str
+    port: int
+    host: str
+
+
+def parse_binding(text: str) -> Binding:
+    """Read `address:port:host`.
+
+    Raises ValueError with the expected form when the text is something else.
+    """
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[1].isdigit() or not 0 < int(parts[1]) < 65536:
+        raise ValueError(f"expected address:port:host such as '*:80:', not {text!r}")
+    return Binding(address=parts[0], port=int(parts[1]), host=parts[2].lower())

@@ -1,0 +1,217 @@
+"""A running lab: its machines' agents, its secrets, and what can be asked of it.
+
+A lab is either whole or broken. What breaks it is raised as LabError and remembered, so that later
+scenarios are *not run* instead of failing for the wrong reason.
+"""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from doublehop import directory
+from doublehop.errors import AgentFailed, MachineDied
+from doublehop.model import Need, Role
+from doublehop.providers import Machine, Progress, Provider
+from doublehop.run import DuplexStream
+from doublehop.topology import Topology
+
+ANSWER_SECONDS = 40
+MODULES = {
+    Role.DOMAIN_CONTROLLER: "doublehop.machine.dc",
+    Role.FRONT_END: "doublehop.machine.web",
+    Role.BACK_END: "doublehop.machine.sql",
+    Role.CLIENT: "doublehop.machine.client",
+}
+ADMINISTRATOR = "Administrator"
+
+
+class Agent:
+    """The agent of one machine: operations by name, answers or LabError."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._stream: DuplexStream = machine.open("python3", "-m", MODULES[machine.role])
+
+    def send(self, operation: str, **arguments: Any) -> "Pending":
+        """Ask without waiting for the answer; several machines can work at once."""
+        self._stream.send(json.dumps({"op": operation, "args": arguments}).encode() + b"\n")
+        return Pending(self, operation)
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """Ask, and wait for the answer.
+
+        Raises MachineDied, AgentFailed or Deadline.
+        """
+        return self.send(operation, **arguments).result()
+
+    def answer(self, operation: str) -> Any:
+        """The next answer; requests are answered in order."""
+        line = self._stream.receive(ANSWER_SECONDS)
+        if line is None:
+            raise MachineDied(self.machine.name, self._stream.log())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AgentFailed(self.machine.name, operation, answer["error"])
+        return answer["ok"]
+
+    def log(self) -> list[str]:
+        """The agent's last log lines."""
+        return self._stream.log()
+
+    def close(self) -> None:
+        """End the agent."""
+        self._stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An answer that is still to come."""
+
+    agent: Agent
+    operation: str
+
+    def result(self) -> Any:
+        """Wait for it."""
+        return self.agent.answer(self.operation)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Secret:
+    """An account's password with what is needed to derive its key; its text never shows in a repr."""
+
+    account: str
+    principal: str
+    salt: str
+    kvno: int
+    password: str = field(repr=False)
+
+    def as_key(self) -> dict[str, Any]:
+        """What an agent is told to derive the key."""
+        return {"name": self.account, "principal": self.principal, "salt": self.salt, "kvno": self.kvno,
+                "password": self.password}
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """The running machines of one topology. Get one from `up`."""
+
+    topology: Topology
+    provider: str
+    versions: Mapping[str, str]
+    has: frozenset[Need]
+    machines: Mapping[str, Machine]
+    agents: Mapping[str, Agent]
+    secrets: dict[str, Secret]
+    broken: str = ""
+
+    @property
+    def dc(self) -> Agent:
+        """The domain controller's agent."""
+        return self.agents[self.topology.only(Role.DOMAIN_CONTROLLER)]
+
+    @property
+    def client(self) -> Agent:
+        """The client's agent, which also carries directory changes."""
+        return self.agents[self.topology.only(Role.CLIENT)]
+
+    @property
+    def sql(self) -> Agent:
+        """The back end's agent."""
+        return self.agents[self.topology.only(Role.BACK_END)]
+
+    def front_end(self, name: str) -> Agent:
+        """One web server's agent."""
+        return self.agents[name]
+
+
+def new_password() -> str:
+    """A random password that any complexity policy takes."""
+    return f"{secrets.token_urlsafe(18)}aA1!"
+
+
+def computer_secret(topology: Topology, machine: str, kvno: int, password: str) -> Secret:
+    """A computer account's secret; its salt is MS-KILE 3.1.1.2's for computers."""
+    return Secret(
+        account=f"{machine.upper()}$", principal=f"{machine.upper()}$@{topology.realm}",
+        salt=f"{topology.realm}host{topology.fqdn(machine)}", kvno=kvno, password=password,
+    )
+
+
+def user_secret(topology: Topology, account: str, kvno: int, password: str) -> Secret:
+    """A user account's secret; the salt is realm and account name."""
+    return Secret(account=account, principal=f"{account}@{topology.realm}", salt=f"{topology.realm}{account}",
+                  kvno=kvno, password=password)
+
+
+def provision(machine: Machine, topology: Topology) -> None:
+    """Have a machine's agent make the state it will start from."""
+    arguments: dict[Role, dict[str, Any]] = {
+        Role.BACK_END: {},
+        Role.DOMAIN_CONTROLLER: {
+            "realm": topology.realm, "domain": topology.domain, "host": machine.name,
+            "address": str(topology.machines[machine.name].address), "smb_conf": topology.smb_conf(),
+            "password": new_password(),
+            "computers": [{"name": each, "spns": topology.machines[each].spns} for each in topology.members],
+            "records": [directory.address_record(topology, name, each.address)
+                        for name, each in topology.machines.items() if name != machine.name],
+        },
+    }
+    agent = Agent(machine)
+    try:
+        agent.ask("provision", **arguments[machine.role])
+    finally:
+        agent.close()
+
+
+@contextmanager
+def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[Lab]:
+    """Bring a lab up; leaving the context takes it down."""
+    with provider.up(topology, progress) as machines:
+        agents: dict[str, Agent] = {}
+        try:
+            for name, machine in machines.items():
+                agents[name] = Agent(machine)
+            progress("starting the domain")
+            yield Lab(
+                topology=topology, provider=provider.name, versions=provider.versions(), has=provider.offers,
+                machines=machines, agents=agents, secrets=_start(topology, agents),
+            )
+        finally:
+            for each in agents.values():
+                each.close()
+
+
+def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]:
+    """Start every service, in parallel where one does not need the other; gives the secrets made."""
+    dc, client = topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.CLIENT)
+    sql = topology.only(Role.BACK_END)
+    passwords = {ADMINISTRATOR: new_password()} | {f"{each.upper()}$": new_password() for each in topology.members}
+    prefix = topology.network.prefixlen
+
+    def where(name: str) -> dict[str, Any]:
+        return {"address": str(topology.machines[name].address), "prefix": prefix}
+
+    versions = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
+           for each in topology.members}
+    back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
+    started = [agents[dc].send("start", address=str(topology.machines[dc].address))]
+    for each in topology.of(Role.FRONT_END):
+        started.append(agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends))
+    key = own[sql].as_key()
+    del key["name"]
+    started.append(agents[sql].send("start", **where(sql), realm=topology.realm, **key))
+    started.append(agents[client].send(
+        "start", **where(client), dc=str(topology.machines[dc].address),
+        administrator=f"{ADMINISTRATOR}@{topology.dns}", password=passwords[ADMINISTRATOR],
+    ))
+    for each in started:
+        each.result()
+    return {each.account: each for each in own.values()} | {
+        ADMINISTRATOR: user_secret(topology, ADMINISTRATOR, versions[ADMINISTRATOR], passwords[ADMINISTRATOR])
+    }

@@ -1,0 +1,151 @@
+"""The domain controller's agent: starts Samba from a provisioned snapshot and reads the KDC's log.
+
+`provision` makes that snapshot once for an image; `start` copies it and gives every account that holds a
+secret a new one, so that two labs share no key.
+"""
+
+import base64
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from doublehop.machine.agent import bring_up_network, run, serve, until
+
+STATE = Path("/state")
+SNAPSHOT = Path("/snapshot")
+LOG = Path("/var/log/samba/samba.log")
+
+
+def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
+              records: list[dict[str, Any]], smb_conf: str, password: str) -> None:
+    """Make the domain in the state folder, with every member joined (row A-16: HOST names come first)."""
+    from samba.auth import system_session
+    from samba.dsdb import DS_DOMAIN_FUNCTION_2016
+    from samba.provision import provision as samba_provision
+
+    (STATE / "smb.conf").write_text(smb_conf)
+    logger = logging.getLogger("provision")
+    logger.setLevel(logging.ERROR)
+    result = samba_provision(
+        logger, system_session(), smbconf=str(STATE / "smb.conf"), realm=realm, domain=domain, hostname=host,
+        hostip=address, adminpass=password, serverrole="active directory domain controller",
+        dns_backend="SAMBA_INTERNAL", dom_for_fun_level=DS_DOMAIN_FUNCTION_2016, base_schema="2019",
+        skip_sysvolacl=True,  # without root the file system takes no such ACL
+    )
+    for each in computers:
+        _join(result.samdb, each, realm=realm, password=password)
+    for each in records:
+        (data,) = each["attributes"]["dnsRecord"]
+        result.samdb.add({"dn": each["dn"], "objectClass": "dnsNode", "dnsRecord": base64.b64decode(data["base64"])})
+
+
+def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) -> None:
+    name, fqdn = computer["name"], f"{computer['name']}.{realm.lower()}"
+    samdb.newcomputer(name.upper(), prepare_oldjoin=False)
+    spns = [f"HOST/{name.upper()}", f"HOST/{fqdn}", *computer["spns"]]
+    values = "".join(f"servicePrincipalName: {each}\n" for each in spns)
+    samdb.modify_ldif(
+        f"dn: CN={name.upper()},CN=Computers,{samdb.domain_dn()}\nchangetype: modify\n"
+        f"replace: dNSHostName\ndNSHostName: {fqdn}\n-\n"
+        f"replace: msDS-SupportedEncryptionTypes\nmsDS-SupportedEncryptionTypes: 24\n-\n"
+        f"replace: servicePrincipalName\n{values}"
+    )
+    samdb.setpassword(f"(sAMAccountName={name.upper()}$)", password)
+
+
+def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, int]:
+    """Copy the domain and give it these passwords; gives the key version number of each account named."""
+    bring_up_network(address=address, prefix=prefix)
+    shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
+    versions = _change_secrets(passwords)
+    _make_certificate(f"{host}.{realm.lower()}")
+    return versions
+
+
+def start(*, address: str) -> None:
+    """Start Samba and wait until Kerberos, LDAP and DNS answer."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    LOG.touch()
+    samba = subprocess.Popen(
+        ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
+    )
+    for port in (88, 636, 53):
+        until(f"port {port} of the domain controller", 30, lambda port=port: _answers(samba, address, port))
+
+
+def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
+    from samba.auth import system_session
+    from samba.param import LoadParm
+    from samba.samdb import SamDB
+    from samba.upgradehelpers import update_krbtgt_account_password
+
+    parameters = LoadParm()
+    parameters.load(str(STATE / "smb.conf"))
+    samdb = SamDB(session_info=system_session(), lp=parameters)
+    versions = {}
+    samdb.transaction_start()
+    update_krbtgt_account_password(samdb)
+    for account, password in passwords.items():
+        samdb.setpassword(f"(sAMAccountName={account})", password)
+        found = samdb.search(expression=f"(sAMAccountName={account})", attrs=["msDS-KeyVersionNumber"])
+        versions[account] = int(str(found[0]["msDS-KeyVersionNumber"]))
+    samdb.transaction_commit()
+    return versions
+
+
+def _make_certificate(name: str) -> None:
+    tls = STATE / "private" / "tls"
+    tls.mkdir(parents=True, exist_ok=True)
+    old_mask = os.umask(0o077)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "30",
+        "-keyout", str(tls / "key.pem"), "-out", str(tls / "cert.pem"))
+    shutil.copy(tls / "cert.pem", tls / "ca.pem")
+    os.umask(old_mask)
+
+
+def _answers(samba: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
+    if samba.poll() is not None:
+        raise RuntimeError("samba ended:\n" + "\n".join(LOG.read_text().splitlines()[-20:]))
+    with socket.create_connection((address, port), timeout=1):
+        return True
+
+
+def log_mark() -> int:
+    """Where the KDC's log ends now, in bytes."""
+    return LOG.stat().st_size
+
+
+def log_since(*, mark: int, matching: str = "") -> str:
+    """The lines that the domain controller logged after a mark and that match a regular expression."""
+    with LOG.open("rb") as file:
+        file.seek(mark)
+        text = file.read().decode(errors="replace")
+    wanted = re.compile(matching)
+    return "\n".join(each for each in text.splitlines() if wanted.search(each))
+
+
+def plant_spn(*, dn: str, spn: str) -> None:
+    """Give an account an SPN that the directory would refuse as a duplicate (row A-10).
+
+    The write goes to the partition's own database file, below the module that checks uniqueness; that is
+    how such a directory looks after replication conflicts or on domain controllers older than 2012 R2.
+    """
+    import ldb
+
+    partition = dn[dn.upper().index("DC=") :].upper()
+    database = ldb.Ldb(f"tdb://{STATE}/private/sam.ldb.d/{partition}.ldb", flags=ldb.FLG_DONT_CREATE_DB)
+    message = ldb.Message(ldb.Dn(database, dn))
+    message["servicePrincipalName"] = ldb.MessageElement([spn], ldb.FLAG_MOD_ADD, "servicePrincipalName")
+    database.modify(message)
+
+
+if __name__ == "__main__":
+    serve({
+        "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since, "plant_spn": plant_spn,
+    })

@@ -1,0 +1,121 @@
+"""Carries out directory changes over LDAP and says how to take each one back.
+
+Changes are plain dictionaries, made by `doublehop.directory`; nothing here knows what they are for. The
+same LDAP serves Samba and Windows AD: LDAPS, a simple bind, standard operations.
+"""
+
+import base64
+import ssl
+import struct
+from typing import Any
+
+import ldap3
+from ldap3.core.exceptions import LDAPOperationResult
+
+Change = dict[str, Any]
+
+MODIFICATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
+OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
+GENERIC_ALL = 0x000F01FF
+ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
+
+
+class Directory:
+    """One authenticated connection to the domain's LDAP service."""
+
+    def __init__(self, *, host: str, user: str, password: str, seconds: float = 20) -> None:
+        # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
+        tls = ldap3.Tls(validate=ssl.CERT_NONE)
+        server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
+        self._connection = ldap3.Connection(
+            server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
+            check_names=False,
+        )
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.unbind()
+
+    def apply(self, changes: list[Change]) -> list[Change]:
+        """Do the changes in order; gives those that undo them, in the order to be done.
+
+        When one is refused, those before it are undone and the refusal is raised.
+        """
+        undo: list[Change] = []
+        try:
+            for each in changes:
+                undo[:0] = HANDLERS[each["do"]](self, each)
+        except LDAPOperationResult:
+            self.apply(undo)
+            raise
+        return undo
+
+    def attempt(self, change: Change) -> str:
+        """Try one change that may be refused; gives LDAP's name for the result and takes a success back."""
+        try:
+            undo = HANDLERS[change["do"]](self, change)
+        except LDAPOperationResult as refusal:
+            return str(refusal.description)
+        self.apply(undo)
+        return "success"
+
+    def read(self, dn: str, attributes: list[str]) -> dict[str, list[str]]:
+        """The values of some attributes of one entry, binary ones as base64."""
+        return {name: [_shown(each) for each in values] for name, values in self._raw(dn, attributes).items()}
+
+    def _raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+        self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=attributes)
+        found = self._connection.response[0]["raw_attributes"]
+        return {name: list(found.get(name, [])) for name in attributes}
+
+    def _add(self, change: Change) -> list[Change]:
+        attributes = {name: [_value(each) for each in values] for name, values in change["attributes"].items()}
+        self._connection.add(change["dn"], attributes=attributes)
+        return [{"do": "delete", "dn": change["dn"]}]
+
+    def _delete(self, change: Change) -> list[Change]:
+        self._connection.delete(change["dn"])
+        return []  # only what a change added is ever deleted
+
+    def _modify(self, change: Change) -> list[Change]:
+        name = change["attribute"]
+        before = self._raw(change["dn"], [name])[name]
+        values = [_value(each) for each in change["values"]]
+        self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
+        return [{"do": "modify", "how": "replace", "dn": change["dn"], "attribute": name,
+                 "values": [{"base64": base64.b64encode(each).decode()} for each in before]}]
+
+    def _allow_to_act(self, change: Change) -> list[Change]:
+        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        value = {"base64": base64.b64encode(allowing(sids)).decode()}
+        return self._modify({"how": "replace", "dn": change["dn"], "attribute": ACT_ON_BEHALF, "values": [value]})
+
+
+HANDLERS = {
+    "add": Directory._add,
+    "delete": Directory._delete,
+    "modify": Directory._modify,
+    "allow-to-act": Directory._allow_to_act,
+}
+
+
+def allowing(sids: list[bytes]) -> bytes:
+    """A self-relative security descriptor that grants full access to these SIDs (MS-DTYP 2.4.6).
+
+    It is what Set-ADComputer -PrincipalsAllowedToDelegateToAccount writes; the KDC reads nothing else in it.
+    """
+    entries = b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
+    acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
+    header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
+    return header + OWNER_SYSTEM + acl
+
+
+def _value(given: str | dict[str, str]) -> bytes:
+    return base64.b64decode(given["base64"]) if isinstance(given, dict) else given.encode()
+
+
+def _shown(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()

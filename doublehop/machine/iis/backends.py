@@ -1,0 +1,84 @@
+"""Hop 2: asking a back end as somebody, and reporting who it says is there.
+
+An impersonated thread on Windows has its own token; here the caller's credential is a cache that only one
+child process sees, so two requests can never take each other's identity.
+"""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+import gssapi
+
+from doublehop.codes import from_minor, name_of
+
+SECONDS = 20
+WHO_IS_CONNECTED = (
+    "select json_build_object('identity', principal, 'login', session_user, 'encrypted', encrypted,"
+    " 'scheme', case when gss_authenticated then 'KERBEROS' else 'OTHER' end)"
+    " from pg_stat_gssapi where pid = pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BackEnd:
+    """A database server: `service` is the class of its SPN."""
+
+    host: str
+    port: int
+    service: str = "MSSQLSvc"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Who goes out on hop 2: a credential cache, and the account it is for."""
+
+    ccache: str
+    account: str
+
+
+NOBODY = Outgoing(ccache="FILE:/run/iis/nobody", account="ANONYMOUS")
+"""No credential at all: what Windows sends as ANONYMOUS LOGON (row B-12)."""
+
+
+def ask(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any]:
+    """Open a connection as somebody; gives who the back end saw, or the exact error."""
+    refusal = _get_ticket(back_end, outgoing)
+    if refusal:
+        return refusal
+    done = subprocess.run(
+        ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--no-password", "--command", WHO_IS_CONNECTED,
+         f"host={back_end.host} port={back_end.port} dbname=postgres user='{outgoing.account}'"
+         f" krbsrvname={back_end.service} connect_timeout={SECONDS} require_auth=gss"],
+        env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        capture_output=True, text=True, timeout=SECONDS * 2, check=False,
+    )
+    if done.returncode != 0:
+        return {"error": _login_error(done.stderr), "native": done.stderr.strip()}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _get_ticket(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any] | None:
+    """Ask the KDC for the back end's ticket first: only here is its refusal a code and not a sentence."""
+    target = gssapi.Name(f"{back_end.service}@{back_end.host}", gssapi.NameType.hostbased_service)
+    try:
+        credentials = gssapi.Credentials(usage="initiate", store={"ccache": outgoing.ccache})
+        gssapi.SecurityContext(name=target, creds=credentials, usage="initiate").step()
+    except gssapi.exceptions.MissingCredentialsError as failure:
+        return {"error": "NO_CREDENTIALS", "native": str(failure)}
+    except gssapi.exceptions.GSSError as failure:
+        return {"error": name_of(from_minor(failure.min_code)), "native": str(failure)}
+    return None
+
+
+LOGIN_ERRORS = {
+    "does not exist": "LOGIN_FAILED",
+    "GSSAPI authentication failed": "LOGIN_FAILED",
+    "accepting GSS security context failed": "KRB_AP_ERR_MODIFIED",
+}
+
+
+def _login_error(text: str) -> str:
+    return next((name for part, name in LOGIN_ERRORS.items() if part in text), "BACK_END_ERROR")

@@ -1,0 +1,214 @@
+"""Sites, bindings and the authentication of each request, on aiohttp.
+
+The order is IIS's: find the site by binding and host header, the application by the longest path, try the
+token of the connection, fall back to anonymous if that is on, else 401 with the providers in their order.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gssapi
+from aiohttp import web
+
+from doublehop.frontend import (
+    AnonymousAuthentication,
+    Application,
+    Binding,
+    FrontEnd,
+    Pool,
+    PoolIdentity,
+    Provider,
+    Site,
+    WindowsAuthentication,
+    parse_binding,
+)
+from doublehop.machine.iis import keys
+from doublehop.machine.iis.backends import BackEnd, Outgoing
+from doublehop.machine.iis.negotiate import Caller, Exchange, Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.pages import Page, Worker
+
+LONGEST_HEADER = 65534
+"""HTTP.sys's largest MaxFieldLength (KB 2020943); longer fields are HTTP 400."""
+PARSER_LIMIT = 4 << 20
+TOO_LONG = "Bad Request - Request Too Long: HTTP Error 400. The size of the request headers is too long."
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One application with everything a request to it needs."""
+
+    name: str
+    page: Page
+    windows: WindowsAuthentication
+    anonymous: AnonymousAuthentication
+    opens_with: keys.Account | None
+
+
+@dataclass(slots=True)
+class Connection:
+    """What one TCP connection has proven so far; this is state of the connection, as in IIS."""
+
+    exchange: Exchange | None = None
+    caller: Caller | None = None
+    proven_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the web server has whatever its configuration: its own account and the back ends it can reach."""
+
+    account: keys.Account
+    back_ends: Mapping[str, BackEnd]
+
+
+@dataclass(slots=True)
+class Server:
+    """The running web server."""
+
+    machine: Machine
+    log: list[dict[str, Any]] = field(default_factory=list)
+    _routes: list[tuple[Binding, dict[str, Endpoint]]] = field(default_factory=list)
+    _listeners: dict[tuple[str, int], web.TCPSite] = field(default_factory=dict)
+    _connections: WeakKeyDictionary[Any, Connection] = field(default_factory=WeakKeyDictionary)
+    _runner: web.ServerRunner | None = None
+
+    async def configure(self, config: FrontEnd, accounts: Mapping[str, keys.Account], fixed: Mapping[str, Outgoing]) -> None:
+        """Serve this configuration from now on; connections that were open are closed."""
+        self._routes = [
+            (parse_binding(text), self._endpoints(name, site, config.applicationPools, accounts, fixed))
+            for name, site in config.sites.items()
+            for text in site.bindings
+        ]
+        if self._runner is None:
+            server = web.Server(
+                self._handle, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
+            )
+            self._runner = web.ServerRunner(server)
+            await self._runner.setup()
+        for transport in list(self._connections):
+            transport.close()
+        self._connections.clear()
+        self.log.clear()
+        wanted = {(each.address, each.port) for each, _ in self._routes}
+        for gone in self._listeners.keys() - wanted:
+            await self._listeners.pop(gone).stop()
+        for address, port in sorted(wanted - self._listeners.keys()):
+            site = web.TCPSite(self._runner, None if address == "*" else address, port, reuse_address=True)
+            await site.start()
+            self._listeners[address, port] = site
+
+    def _endpoints(self, site_name: str, site: Site, pools: Mapping[str, Pool], accounts: Mapping[str, keys.Account],
+                   fixed: Mapping[str, Outgoing]) -> dict[str, Endpoint]:
+        return {
+            path: self._endpoint(f"{site_name}{path}", site, each, pools[each.applicationPool], accounts, fixed)
+            for path, each in site.applications.items()
+        }
+
+    def _endpoint(self, name: str, site: Site, application: Application, pool: Pool,
+                  accounts: Mapping[str, keys.Account], fixed: Mapping[str, Outgoing]) -> Endpoint:
+        windows = application.windowsAuthentication or site.windowsAuthentication
+        worker = Worker(application.applicationPool, pool.identityType, self._account(pool, accounts))
+        kernel = windows.useKernelMode and not windows.useAppPoolCredentials
+        return Endpoint(
+            name=name,
+            page=Page(application, worker, self.machine.back_ends, fixed),
+            windows=windows,
+            anonymous=application.anonymousAuthentication or site.anonymousAuthentication,
+            opens_with=self.machine.account if kernel else worker.account,
+        )
+
+    def _account(self, pool: Pool, accounts: Mapping[str, keys.Account]) -> keys.Account | None:
+        if pool.identityType is PoolIdentity.SpecificUser:
+            return accounts[pool.userName]
+        return self.machine.account if pool.identityType.is_machine else None
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if any(len(name) + len(value) > LONGEST_HEADER for name, value in request.raw_headers):
+            return web.Response(status=400, text=TOO_LONG, headers={"Connection": "close"})
+        endpoint = self._find(request)
+        if endpoint is None:
+            return web.Response(status=404, text="no site is bound to this address")
+        connection = self._connections.setdefault(request.transport, Connection())
+        leg = await self._authenticate(request, endpoint, connection)
+        anonymous = endpoint.anonymous.enabled and "Authorization" not in request.headers
+        if leg.caller is None and not anonymous:
+            return self._challenge(request, endpoint, leg)
+        asked = [each for each in request.query.get("back_ends", "").split(",") if each]
+        unknown = [each for each in asked if each not in self.machine.back_ends]
+        if unknown:
+            return web.json_response({"error": f"no back end is called {unknown[0]}"}, status=400)
+        answer = await asyncio.to_thread(
+            endpoint.page.whoami, leg.caller, asked=asked, act_as=request.query.get("act_as", "")
+        )
+        headers = {}
+        if leg.answer:
+            headers["WWW-Authenticate"] = write_token("Negotiate", leg.answer)
+        if leg.caller and endpoint.windows.authPersistNonNTLM:
+            headers["Persistent-Auth"] = "true"
+        self._note(request, endpoint, 200, None)
+        return web.json_response(answer, headers=headers)
+
+    def _find(self, request: web.BaseRequest) -> Endpoint | None:
+        """The application that serves a request: exact host header before the empty one, longest path first."""
+        host = request.host.partition(":")[0].lower()
+        port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
+        bound = [each for each in self._routes if each[0].port == port and each[0].host in {"", host}]
+        if not bound:
+            return None
+        endpoints = max(bound, key=lambda each: len(each[0].host))[1]
+        matching = [path for path in endpoints if f"{request.path}/".startswith(f"{path.rstrip('/')}/")]
+        return endpoints[max(matching, key=len)] if matching else None
+
+    async def _authenticate(self, request: web.BaseRequest, endpoint: Endpoint, connection: Connection) -> Leg:
+        header = request.headers.get("Authorization", "")
+        if not header:
+            kept = endpoint.windows.authPersistNonNTLM and connection.proven_for == endpoint.name
+            return Leg(caller=connection.caller if kept else None)
+        connection.caller = None
+        offered = _negotiate_offered(endpoint.windows)
+        read = read_token(header)
+        if read is None or read[0].lower() != "negotiate" or not offered or endpoint.opens_with is None:
+            connection.exchange = None
+            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no Negotiate token that this site takes"))
+        leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1])
+        if leg.caller or leg.refusal:
+            connection.exchange = None
+        connection.caller, connection.proven_for = leg.caller, endpoint.name
+        return leg
+
+    def _challenge(self, request: web.BaseRequest, endpoint: Endpoint, leg: Leg) -> web.Response:
+        if leg.refusal is None and leg.answer:
+            offers = [write_token("Negotiate", leg.answer)]
+        else:
+            offers = [_header_of(each) for each in endpoint.windows.providers] if endpoint.windows.enabled else []
+        self._note(request, endpoint, 401, leg.refusal)
+        response = web.Response(status=401, text="401 - Unauthorized: Access is denied due to invalid credentials.")
+        for each in offers:
+            response.headers.add("WWW-Authenticate", each)
+        return response
+
+    def _note(self, request: web.BaseRequest, endpoint: Endpoint, status: int, refusal: Refusal | None) -> None:
+        self.log.append({
+            "request": f"{request.method} {request.path}", "application": endpoint.name, "status": status,
+            "opens_with": endpoint.opens_with.name if endpoint.opens_with else "",
+            "error": refusal.error if refusal else "", "native": refusal.native if refusal else "",
+        })
+
+
+def _step(connection: Connection, account: keys.Account, token: bytes) -> Leg:
+    try:
+        connection.exchange = connection.exchange or Exchange(account.credentials())
+    except gssapi.exceptions.GSSError as failure:
+        return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
+    return connection.exchange.step(token)
+
+
+def _negotiate_offered(windows: WindowsAuthentication) -> bool:
+    return windows.enabled and any(each is not Provider.NTLM for each in windows.providers)
+
+
+def _header_of(provider: Provider) -> str:
+    return "NTLM" if provider is Provider.NTLM else "Negotiate"

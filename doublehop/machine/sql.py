@@ -1,0 +1,84 @@
+"""The back end's agent: PostgreSQL with GSSAPI under the service class of SQL Server.
+
+The server keeps the keytab of the account that holds the MSSQLSvc names; logins are roles named as the AD
+account, mapped from `account@REALM` by pg_ident (row D-17).
+"""
+
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+from doublehop.machine.agent import bring_up_network, make_keytab, run, serve, until
+
+BINARIES = Path("/usr/lib/postgresql/17/bin")
+DATA = Path("/state/data")
+SNAPSHOT = Path("/snapshot")
+SOCKETS = Path("/run/postgresql")
+KEYTAB = Path("/state/sql.keytab")
+PORT = 1433
+
+
+def _as_postgres() -> tuple[str, ...]:
+    """PostgreSQL refuses to be root, the only user a machine maps, so it runs where that user has another number."""
+    postgres = pwd.getpwnam("postgres")
+    return ("unshare", "--user", f"--map-user={postgres.pw_uid}", f"--map-group={postgres.pw_gid}")
+
+
+
+def provision() -> None:
+    """Make an empty cluster in the state folder."""
+    run(*_as_postgres(), str(BINARIES / "initdb"), "--pgdata", str(DATA), "--username", "postgres", "--auth", "trust",
+        "--encoding", "UTF8", "--no-locale", "--no-sync")
+
+
+def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, password: str, realm: str) -> None:
+    """Start the server with the service account's key."""
+    bring_up_network(address=address, prefix=prefix)
+    shutil.copytree(SNAPSHOT / "data", DATA)
+    DATA.chmod(0o700)
+    SOCKETS.mkdir(parents=True, exist_ok=True)
+    make_keytab(KEYTAB, principal=principal, salt=salt, kvno=kvno, password=password)
+    (DATA / "pg_hba.conf").write_text(
+        "local all postgres trust\n"
+        f"host all all 0.0.0.0/0 gss include_realm=1 krb_realm={realm} map=ad\n"
+    )
+    escaped = realm.replace(".", "\\.")
+    (DATA / "pg_ident.conf").write_text(f'ad "/^(.*)@{escaped}$" \\1\n')
+    options = {
+        "listen_addresses": address, "port": str(PORT), "unix_socket_directories": str(SOCKETS),
+        "krb_server_keyfile": str(KEYTAB), "krb_caseins_users": "off", "fsync": "off", "shared_buffers": "16MB",
+        "log_connections": "on", "gss_accept_delegation": "off", "max_connections": "50",
+        "autovacuum": "off", "max_wal_senders": "0", "wal_level": "minimal",
+    }
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    subprocess.Popen([*_as_postgres(), str(BINARIES / "postgres"), "-D", str(DATA), *settings], stdin=subprocess.DEVNULL)
+    until("PostgreSQL", 30, lambda: _ready() or None)
+
+
+def _ready() -> bool:
+    return subprocess.run(
+        [BINARIES / "pg_isready", "--quiet", "--host", SOCKETS, "--port", str(PORT), "--username", "postgres",
+         "--dbname", "postgres"], check=False
+    ).returncode == 0
+
+
+def _administer(statements: str) -> str:
+    return run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
+               "--host", str(SOCKETS), "--port", str(PORT), "--username", "postgres", stdin=statements)
+
+
+def set_logins(*, add: list[str], remove: list[str]) -> None:
+    """Create and drop logins; names are AD account names."""
+    statements = [f'DROP ROLE IF EXISTS {_quoted(each)};' for each in remove]
+    statements += [f'CREATE ROLE {_quoted(each)} LOGIN IN ROLE pg_monitor;' for each in add]
+    if statements:
+        _administer("\n".join(statements))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+if __name__ == "__main__":
+    serve({"provision": provision, "start": start, "set_logins": set_logins})

@@ -1,0 +1,307 @@
+"""What a scenario says and what a run of it saw, as frozen records and closed sets.
+
+Nothing here decides anything: records are read by the pure layer and filled by the effects.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from doublehop.frontend import STRICT, FrontEnd
+
+
+class Role(StrEnum):
+    """What a machine is for in a topology."""
+
+    DOMAIN_CONTROLLER = "domain-controller"
+    FRONT_END = "front-end"
+    BACK_END = "back-end"
+    CLIENT = "client"
+
+
+class Need(StrEnum):
+    """Something a scenario requires of a lab; a lab lists what it has."""
+
+    KERBEROS = "kerberos"
+    """A KDC whose tickets the front end and the back end can open."""
+    RBCD = "rbcd"
+    """A KDC that reads msDS-AllowedToActOnBehalfOfOtherIdentity (Samba from 4.19; row C-13)."""
+    TWO_FRONT_ENDS = "two-front-ends"
+    """A second web server in the same domain."""
+    OFFLINE_DIRECTORY = "offline-directory"
+    """Write access to the directory below its own checks, to plant what it would refuse (row A-10)."""
+    CLIENT_NETWORK = "client-network"
+    """The client's routes and hosts file are the lab's to change (rows A-02, A-28)."""
+
+
+class Zone(StrEnum):
+    """Where the browser puts the site; only the first two answer with the user's own credentials (row E-02)."""
+
+    INTRANET = "intranet"
+    TRUSTED = "trusted"
+    INTERNET = "internet"
+
+
+class Scheme(StrEnum):
+    """How a server says its caller proved who it is."""
+
+    KERBEROS = "Kerberos"
+    NTLM = "NTLM"
+    ANONYMOUS = "Anonymous"
+
+
+class Level(StrEnum):
+    """What a token allows its holder to do with the identity in it (SECURITY_IMPERSONATION_LEVEL)."""
+
+    ANONYMOUS = "Anonymous"
+    IDENTIFY = "Identify"
+    IMPERSONATE = "Impersonate"
+    DELEGATE = "Delegate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Facts the directory holds about one account, by the names the AD cmdlets give them.
+
+    For an account that the scenario owns these are all its facts; for a machine's own account they come
+    on top of what the machine was joined with, and are taken back afterwards.
+    """
+
+    __pydantic_config__ = STRICT
+
+    spns: tuple[str, ...] = ()
+    without_spns: tuple[str, ...] = ()
+    trusted_for_delegation: bool = False
+    trusted_to_auth_for_delegation: bool = False
+    account_not_delegated: bool = False
+    allowed_to_delegate_to: tuple[str, ...] = ()
+    principals_allowed_to_delegate_to_account: tuple[str, ...] = ()
+    protected_user: bool = False
+    groups: int = 0
+    sql_login: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """One configuration of the whole lab.
+
+    `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`; the label lives in a
+    DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
+    own uniqueness check.
+    """
+
+    __pydantic_config__ = STRICT
+
+    names: dict[str, str] = field(default_factory=dict)
+    users: dict[str, Principal] = field(default_factory=lambda: {"alice": Principal()})
+    accounts: dict[str, Principal] = field(default_factory=dict)
+    computers: dict[str, Principal] = field(default_factory=dict)
+    front_ends: dict[str, FrontEnd] = field(default_factory=lambda: {"web1": FrontEnd()})
+    duplicate_spns: dict[str, str] = field(default_factory=dict)
+    client_hosts: dict[str, str] = field(default_factory=dict)
+    dc_reachable_from_client: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientProfile:
+    """How the browser behaves; the defaults are a Windows browser with the site in the intranet zone."""
+
+    __pydantic_config__ = STRICT
+
+    zone: Zone = Zone.INTRANET
+    integrated: bool = True
+    canonicalise: bool = True
+    port_in_spn: bool = False
+    honour_ok_as_delegate: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One page asked for by a user: `get` is the URL, `back_ends` what the page asks in turn.
+
+    `act_as` makes the page take on a named user by itself (`new WindowsIdentity(upn)`, MS-SFU 3.1.5.1.1).
+    `times` sends it again on the same connection. `header_bytes` adds an Authorization-sized header.
+    """
+
+    __pydantic_config__ = STRICT
+
+    get: str
+    user: str = "alice"
+    client: ClientProfile = ClientProfile()
+    back_ends: tuple[str, ...] = ("sql",)
+    act_as: str = ""
+    times: int = 1
+    http2: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """An attempt to write an SPN into the directory, as `setspn` does, by an administrator or an account."""
+
+    __pydantic_config__ = STRICT
+
+    register: str
+    on: str
+    by: str = "administrator"
+
+
+When = Request | Registration
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expect:
+    """What should be seen at every hop; an empty field says that nothing is to be seen there.
+
+    `spn` is what the client asks the KDC for and `kdc` the error it answers (empty: a ticket). `error` is
+    the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
+    reports or the error that stopped the second hop. `directory` is the LDAP result of a registration.
+    """
+
+    __pydantic_config__ = STRICT
+
+    spn: str = ""
+    kdc: str = ""
+    status: int = 0
+    offers: tuple[str, ...] | None = None
+    error: str = ""
+    scheme: str = ""
+    user: str = ""
+    level: str = ""
+    thread: str | None = None
+    sees: dict[str, str] = field(default_factory=dict)
+    fails: dict[str, str] = field(default_factory=dict)
+    handshakes: int | None = None
+    directory: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """One configuration, one request, one expected outcome, with the sources it rests on.
+
+    `flips` is the id of the scenario it starts from and `changed` the leaves it changes there; `raw` is its
+    `given` and `when` as written, for others to start from.
+    """
+
+    id: str
+    title: str
+    why: str
+    sources: tuple[str, ...]
+    given: Given
+    when: When
+    expect: Expect
+    needs: tuple[Need, ...] = ()
+    flips: str = ""
+    changed: tuple[str, ...] = ()
+    path: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def works(self) -> bool:
+        """Whether the published outcome is that the database sees the person who asked."""
+        return isinstance(self.when, Request) and self.when.user in self.expect.sees.values()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientSaw:
+    """Hop 1 from the client's side: the SPN it asked for, and what came of it.
+
+    `error` is the name of the Kerberos error that kept it from sending a token; `handshakes` counts the
+    requests that carried one.
+    """
+
+    spn: str = ""
+    error: str = ""
+    status: int = 0
+    offers: tuple[str, ...] = ()
+    delegated: bool = False
+    handshakes: int = 0
+    mutual: bool = False
+    http: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontEndSaw:
+    """Hop 1 from the server's side; `error` is why it refused, with the library's own words in `native`."""
+
+    scheme: str = ""
+    user: str = ""
+    level: str = ""
+    thread: str = ""
+    pool: str = ""
+    error: str = ""
+    native: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackEndSaw:
+    """Hop 2: who the back end says is connected, or the exact error instead."""
+
+    identity: str = ""
+    scheme: str = ""
+    encrypted: bool = False
+    error: str = ""
+    native: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KdcLine:
+    """One ticket request as the KDC's own log tells it; `error` is empty when a ticket was issued."""
+
+    kind: str
+    client: str
+    service: str
+    error: str = ""
+    reason: str = ""
+    impersonated: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """What each hop of one request saw. It judges nothing."""
+
+    client: ClientSaw = ClientSaw()
+    front_end: FrontEndSaw | None = None
+    back_ends: Mapping[str, BackEndSaw] = field(default_factory=dict)
+    kdc: tuple[KdcLine, ...] = ()
+    directory: str = ""
+
+
+class VerdictKind(StrEnum):
+    """The four ends of a scenario. They are never mixed and always counted."""
+
+    AGREED = "agreed"
+    DISAGREED = "disagreed"
+    BROKEN = "broken"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One field of one hop that was not as published."""
+
+    hop: str
+    field: str
+    expected: str
+    observed: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """How one scenario ended, and why when it did not agree."""
+
+    kind: VerdictKind
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One scenario's end with everything collected on the way; `seconds` is wall time."""
+
+    scenario: Scenario
+    verdict: Verdict
+    observation: Observation | None = None
+    seconds: float = 0.0

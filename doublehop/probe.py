@@ -1,0 +1,81 @@
+"""Makes a scenario's request as the client and gathers what every hop saw; it judges nothing."""
+
+import dataclasses
+import json
+from typing import Any
+
+from doublehop import directory
+from doublehop.kdclog import RESULT, parse
+from doublehop.lab import Lab
+from doublehop.model import BackEndSaw, ClientSaw, FrontEndSaw, KdcLine, Observation, Registration, Request
+from doublehop.scope import Scope
+from doublehop.wait import until
+
+LOG_SECONDS = 5
+
+
+def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
+    """Ask for the page once (or as often as it says) and read every server's own account of it."""
+    mark = lab.dc.ask("log_mark")
+    saw = lab.client.ask(
+        "probe", url=url_of(request, scope), principal=scope.principal(request.user),
+        profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
+        hosts=[scope.fill(each) for each in scope.given.client_hosts],
+    )
+    saw["offers"] = tuple(saw.get("offers", ()))
+    client = ClientSaw(**saw)
+    page = _page(client)
+    return Observation(
+        client=client,
+        front_end=_front_end(page, client, scope, lab),
+        back_ends={name: BackEndSaw(**{key: value for key, value in each.items() if key != "login"})
+                   for name, each in page.get("back_ends", {}).items()},
+        kdc=_kdc_lines(client, scope, mark, lab),
+    )
+
+
+def url_of(request: Request, scope: Scope) -> str:
+    """The request's URL with the page's own parameters."""
+    query = f"back_ends={','.join(request.back_ends)}"
+    if request.act_as:
+        query += f"&act_as={scope.principal(request.act_as)}"
+    return f"{scope.fill(request.get)}?{query}"
+
+
+def _page(client: ClientSaw) -> dict[str, Any]:
+    if client.status != 200:
+        return {}
+    page: dict[str, Any] = json.loads(client.body)
+    return page
+
+
+def _front_end(page: dict[str, Any], client: ClientSaw, scope: Scope, lab: Lab) -> FrontEndSaw | None:
+    """The front end's view: the page it served, or its log's last word on a request it refused."""
+    if page:
+        return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
+    refusals = [each for name in scope.given.front_ends for each in lab.front_end(name).ask("log") if each["error"]]
+    if not refusals:
+        return None
+    return FrontEndSaw(error=refusals[-1]["error"], native=refusals[-1]["native"])
+
+
+def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[KdcLine, ...]:
+    """The KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result."""
+
+    def lines() -> tuple[KdcLine, ...] | None:
+        found = tuple(parse(lab.dc.ask("log_since", mark=mark, matching=RESULT)))
+        asked = any(each.service.lower().startswith(client.spn.lower()) for each in found)
+        return found if asked or not client.spn or not scope.given.dc_reachable_from_client else None
+
+    return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)
+
+
+def register(registration: Registration, scope: Scope, lab: Lab) -> Observation:
+    """Try to write an SPN, as `setspn` would, and read the directory's answer."""
+    change = directory.modify(scope.dn(registration.on), "add", "servicePrincipalName",
+                              [scope.fill(registration.register)])
+    arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
+    if registration.by != "administrator":
+        secret = lab.secrets[scope.account(registration.by)]
+        arguments |= {"user": secret.principal, "password": secret.password}
+    return Observation(directory=lab.client.ask("attempt", **arguments))

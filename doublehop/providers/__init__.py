@@ -1,0 +1,68 @@
+"""Providers bring machines up; each is one file, and this table is all that names them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Protocol
+
+from doublehop.errors import InputError
+from doublehop.model import Need, Role
+from doublehop.run import CommandResult, DuplexStream
+from doublehop.topology import Topology
+
+Progress = Callable[[str], None]
+"""Called with one short line whenever a long step begins."""
+
+
+class Machine(Protocol):
+    """One running machine of a lab."""
+
+    name: str
+    role: Role
+
+    def run(self, *argv: str, stdin: str = "", timeout: float = 30) -> CommandResult:
+        """Run a program in the machine to its end."""
+
+    def open(self, *argv: str) -> DuplexStream:
+        """Start a program in the machine that is spoken to in lines."""
+
+    def enter(self, *argv: str) -> Sequence[str]:
+        """The host's command line that runs a program in the machine with the caller's terminal."""
+
+    def fetch(self, path: str) -> bytes:
+        """The content of a file in the machine."""
+
+
+class Provider(Protocol):
+    """A way to bring the machines of a topology up."""
+
+    name: str
+    offers: frozenset[Need]
+
+    def check(self) -> Sequence[str]:
+        """Reasons why it cannot run here, each with a remedy; none when it is ready."""
+
+    def versions(self) -> Mapping[str, str]:
+        """What the machines run, for the header of a run."""
+
+    def up(self, topology: Topology, progress: Progress) -> AbstractContextManager[Mapping[str, Machine]]:
+        """Bring every machine up; leaving the context removes all of it."""
+
+
+PROVIDERS: Mapping[str, str] = {
+    "local": "doublehop.providers.local:LocalProvider",
+    "fake": "doublehop.providers.fake:FakeProvider",
+}
+"""Name to constructor, imported when asked for: a provider's own dependencies are its own matter."""
+
+
+def make(name: str) -> Provider:
+    """The provider of a name.
+
+    Raises InputError when there is none.
+    """
+    if name not in PROVIDERS:
+        raise InputError("--lab", f"expected one of {', '.join(sorted(PROVIDERS))}, not {name!r}")
+    module, _, attribute = PROVIDERS[name].partition(":")
+    provider: Provider = getattr(import_module(module), attribute)()
+    return provider

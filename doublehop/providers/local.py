@@ -1,0 +1,223 @@
+"""The `local` provider: every machine is bubblewrap on one read-only root filesystem, on this host.
+
+One user namespace holds everything. A first process, the switch, owns it together with a network
+namespace that has nothing but a bridge; each machine then gets its own network, PID, UTS, IPC and mount
+namespace inside it and a cable to the bridge. All of it hangs on this process: the kernel ends every
+machine when its parent dies, and state lives in memory, so nothing survives (not even a kill -9).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from doublehop import cache
+from doublehop.errors import HostError, LabError
+from doublehop.model import Need, Role
+from doublehop.providers import Machine, Progress
+from doublehop.run import CommandResult, Conversation, run
+from doublehop.topology import LAB, ImageSpec, Topology
+
+TOOLS = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "nsenter": "util-linux"}
+PACKAGE = Path(__file__).parent.parent
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin", "LANG": "C.UTF-8", "HOME": "/root",
+    "PYTHONPATH": "/opt/doublehop", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
+}
+WRITABLE = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root")
+SECONDS_TO_START = 10
+
+
+class LocalMachine:
+    """A bubblewrap machine, entered through its namespaces."""
+
+    def __init__(self, name: str, role: Role, pid: int) -> None:
+        self.name = name
+        self.role = role
+        self.pid = pid
+
+    def enter(self, *argv: str) -> Sequence[str]:
+        """The host's command line for a program in the machine."""
+        return [
+            _tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
+            "--preserve-credentials", "--", "env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), *argv,
+        ]
+
+    def run(self, *argv: str, stdin: str = "", timeout: float = 30) -> CommandResult:
+        """Run a program in the machine to its end."""
+        return run(self.enter(*argv), stdin=stdin, timeout=timeout)
+
+    def open(self, *argv: str) -> Conversation:
+        """Start a program in the machine that is spoken to in lines."""
+        return Conversation(self.enter(*argv))
+
+    def fetch(self, path: str) -> bytes:
+        """The content of a file in the machine."""
+        return self.run("cat", path).check().stdout.encode()
+
+
+class LocalProvider:
+    """Machines out of namespaces, for root and for an ordinary user alike."""
+
+    name = "local"
+    offers = frozenset(Need)
+
+    def check(self) -> Sequence[str]:
+        """What this host lacks."""
+        missing = sorted({package for tool, package in TOOLS.items() if not _find(tool)})
+        if missing:
+            return [f"missing host tools: run `apt-get install {' '.join(missing)}` as root"]
+        probe = run([*_switch_argv(), "true"])
+        if probe.code != 0:
+            return [
+                "this kernel lets you make no user namespace "
+                f"({probe.stderr.strip()}): as root, run `sysctl -w kernel.unprivileged_userns_clone=1 "
+                "kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=10000` "
+                "(those of them that exist)"
+            ]
+        return []
+
+    def versions(self) -> Mapping[str, str]:
+        """The release that the image is made of."""
+        return {"bubblewrap": run([_tool("bwrap"), "--version"]).stdout.split()[-1]}
+
+    @contextmanager
+    def up(self, topology: Topology, progress: Progress) -> Iterator[Mapping[str, Machine]]:
+        """Bring every machine up; the first time this builds the image and provisions the domain."""
+        problems = self.check()
+        if problems:
+            raise HostError("; ".join(problems))
+        image = _image(topology.image, progress)
+        with ExitStack() as stack:
+            snapshots = {name: _snapshot(topology, name, image, progress)
+                         for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
+            switch = stack.enter_context(_switch())
+            machines: dict[str, Machine] = {}
+            for name, each in topology.machines.items():
+                mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
+                pid = stack.enter_context(_started(name, switch, image, topology, mounts))
+                switch.send(f"link add {name} type veth peer name eth0 netns {pid}\n"
+                            f"link set {name} master br0 up\n".encode())
+                machines[name] = LocalMachine(name, each.role, pid)
+            yield machines
+
+
+def _find(tool: str) -> str | None:
+    return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def _tool(name: str) -> str:
+    found = _find(name)
+    if found is None:
+        raise HostError(f"missing host tool {name}: run `apt-get install {TOOLS[name]}` as root")
+    return found
+
+
+def _switch_argv() -> list[str]:
+    return [
+        _tool("bwrap"), "--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL",
+        "--unshare-net", "--unshare-uts", "--hostname", "switch", "--die-with-parent",
+    ]
+
+
+class _Switch(Conversation):
+    """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
+
+    def __init__(self) -> None:
+        status, status_in = os.pipe()
+        super().__init__(
+            [*_switch_argv(), "--json-status-fd", str(status_in), _tool("ip"), "-batch", "-"], pass_fds=[status_in]
+        )
+        os.close(status_in)
+        self.inner = _read_pid(status, "switch", self)
+
+
+@contextmanager
+def _switch() -> Iterator[_Switch]:
+    switch = _Switch()
+    try:
+        switch.send(b"link set lo up\nlink add br0 type bridge\nlink set br0 up\n")
+        yield switch
+    finally:
+        switch.kill()
+
+
+@contextmanager
+def _started(name: str, switch: _Switch, image: Path, topology: Topology, mounts: Sequence[str]) -> Iterator[int]:
+    """Start one machine; gives the process id of its first process."""
+    status, status_in = os.pipe()
+    files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
+    argv = [
+        _tool("nsenter"), f"--target={switch.inner}", "--user", "--net", "--preserve-credentials", "--",
+        _tool("bwrap"), "--ro-bind", str(image), "/", "--dev", "/dev", "--proc", "/proc",
+        *(part for each in WRITABLE for part in ("--tmpfs", each)),
+        *(part for path, descriptor in files for part in ("--bind-data", str(descriptor), path)),
+        "--ro-bind", str(PACKAGE), "/opt/doublehop/doublehop", *mounts,
+        "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--hostname", name, "--cap-add", "ALL",
+        "--die-with-parent", "--chdir", "/", "--clearenv", "--setenv", "PATH", ENVIRONMENT["PATH"],
+        "--json-status-fd", str(status_in), "sh", "-c", "echo ready && exec sleep infinity",
+    ]
+    process = Conversation(argv, pass_fds=[status_in, *(each for _, each in files)])
+    for descriptor in (status_in, *(each for _, each in files)):
+        os.close(descriptor)
+    try:
+        pid = _read_pid(status, name, process)
+        if process.receive(SECONDS_TO_START) is None:  # its mounts are in place when its first program speaks
+            raise LabError(f"{name} did not start: " + "\n".join(process.log()))
+        yield pid
+    finally:
+        process.kill()
+
+
+def _memory_file(content: str) -> int:
+    descriptor = os.memfd_create("doublehop")
+    os.write(descriptor, content.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _read_pid(status: int, name: str, process: Conversation) -> int:
+    with os.fdopen(status) as file:
+        line = file.readline()
+    if not line:
+        raise LabError(f"{name} did not start: " + "\n".join(process.log()))
+    return int(json.loads(line)["child-pid"])
+
+
+def _image(spec: ImageSpec, progress: Progress) -> Path:
+    """The root filesystem, built by `lab/image/build` the first time (about a minute)."""
+    script, packages = LAB / "image" / "build", LAB / "image" / spec.packages
+
+    def build(path: Path) -> None:
+        progress(f"building the lab image from Debian {spec.release} (once, about a minute)")
+        process = subprocess.Popen(
+            [script, spec.release, packages, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, errors="replace",
+        )
+        assert process.stderr is not None
+        last = []
+        for line in process.stderr:
+            last = [*last[-15:], line.rstrip()]
+            if line.startswith("I: "):
+                progress(f"lab image: {line[3:].strip()}")
+        if process.wait() != 0:
+            raise LabError("the lab image could not be built:\n" + "\n".join(last))
+
+    return cache.built("images", cache.key_of(spec.release, packages.read_bytes(), script.read_bytes()), build)
+
+
+def _snapshot(topology: Topology, name: str, image: Path, progress: Progress) -> Path:
+    """The state a machine starts from: made once by its own agent, in a machine of its own."""
+    from doublehop.lab import provision  # the agent's conversation belongs to the layer below
+
+    def build(path: Path) -> None:
+        progress(f"provisioning {name} (once, a few seconds)")
+        path.mkdir(mode=0o700)
+        with _switch() as switch, _started(name, switch, image, topology, ["--bind", str(path), "/state"]) as pid:
+            provision(LocalMachine(name, topology.machines[name].role, pid), topology)
+
+    agent = (PACKAGE / "machine" / "dc.py").read_bytes() + (PACKAGE / "machine" / "sql.py").read_bytes()
+    return cache.built("snapshots", cache.key_of(str(image), name, repr(topology), topology.smb_conf(), agent), build)

@@ -1,0 +1,94 @@
+"""The names a scenario owns inside a lab's domain: its DNS subdomain and its account prefix.
+
+Scenarios say `{portal}` or `alice`; the directory and the wire have `portal.s1f2a.doublehop.test` and
+`s1f2a-alice`. Owning names keeps leftovers of one scenario from changing the next.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from doublehop.model import Given
+from doublehop.topology import Topology
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One scenario's names, both ways."""
+
+    topology: Topology
+    given: Given
+    prefix: str
+
+    @property
+    def subdomain(self) -> str:
+        """The DNS subdomain of the scenario's own names."""
+        return f"{self.prefix}.{self.topology.dns}"
+
+    def host(self, label: str) -> str:
+        """The full name behind a label: one of the scenario's own names, or a machine.
+
+        Raises KeyError with the label when there is none.
+        """
+        if label in self.given.names:
+            return f"{label}.{self.subdomain}"
+        if label in self.topology.machines:
+            return self.topology.fqdn(label)
+        raise KeyError(label)
+
+    def address(self, machine: str) -> str:
+        """A machine's address."""
+        return str(self.topology.machines[machine].address)
+
+    def account(self, label: str) -> str:
+        """The sAMAccountName behind a label: a user, an account, or a machine (with or without its `$`).
+
+        Raises KeyError with the label when there is none.
+        """
+        if label in self.given.users or label in self.given.accounts:
+            return f"{self.prefix}-{label}"
+        if label.rstrip("$") in self.topology.machines:
+            return f"{label.rstrip('$').upper()}$"
+        raise KeyError(label)
+
+    def principal(self, label: str) -> str:
+        """The Kerberos principal behind a label."""
+        return f"{self.account(label)}@{self.topology.realm}"
+
+    def dn(self, label: str) -> str:
+        """Where the account behind a label is in the directory."""
+        account = self.account(label)
+        folder = "Computers" if account.endswith("$") else "Users"
+        return f"CN={account.rstrip('$')},CN={folder},{self.topology.base_dn}"
+
+    def fill(self, text: str) -> str:
+        """Put full names for `{label}`, the computer name for `{machine.netbios}`, the account for `{label.account}`."""
+
+        def value(match: re.Match[str]) -> str:
+            label, _, form = match[1].partition(".")
+            forms = {"": self.host, "netbios": self._netbios, "account": self.account, "address": self.address}
+            if form not in forms:
+                raise KeyError(match[1])
+            return forms[form](label)
+
+        return PLACEHOLDER.sub(value, text)
+
+    def _netbios(self, label: str) -> str:
+        if label not in self.topology.machines:
+            raise KeyError(f"{label}.netbios")
+        return label.upper()
+
+    def label(self, identity: str) -> str:
+        """The label of an identity as a hop reported it, `user@REALM` or `DOMAIN\\user`; others as they are."""
+        account = identity.partition("@")[0].rpartition("\\")[2]
+        if account.lower().startswith(f"{self.prefix}-"):
+            return account[len(self.prefix) + 1 :]
+        return account.lower() if account.endswith("$") else account
+
+
+def scope_of(scenario_id: str, given: Given, topology: Topology) -> Scope:
+    """The scope of one scenario; its prefix depends on the id alone, so a second run finds the same names."""
+    digest = hashlib.sha256(scenario_id.encode()).hexdigest()
+    return Scope(topology=topology, given=given, prefix=f"s{digest[:6]}")

@@ -1,0 +1,132 @@
+"""Reads `lab/topology.toml`, the one place that names realm, machines, addresses and roles."""
+
+import ipaddress
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+from pydantic import TypeAdapter, ValidationError
+
+from doublehop.errors import InputError
+from doublehop.frontend import STRICT
+from doublehop.model import Role
+
+LAB = Path(__file__).parent.parent / "lab"
+"""What machines are made of; beside the package in a checkout."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MachineSpec:
+    """One machine as the topology describes it; `spns` come on top of its HOST names."""
+
+    __pydantic_config__ = STRICT
+
+    role: Role
+    address: ipaddress.IPv4Address
+    spns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageSpec:
+    """The root filesystem: a Debian release and a package list in `lab/image/`."""
+
+    __pydantic_config__ = STRICT
+
+    release: str
+    packages: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topology:
+    """A whole lab on paper."""
+
+    __pydantic_config__ = STRICT
+
+    realm: str
+    domain: str
+    network: ipaddress.IPv4Network
+    image: ImageSpec
+    machines: dict[str, MachineSpec] = field(default_factory=dict)
+
+    @property
+    def dns(self) -> str:
+        """The DNS domain, which is the realm in lower case."""
+        return self.realm.lower()
+
+    @property
+    def base_dn(self) -> str:
+        """The domain's distinguished name."""
+        return ",".join(f"DC={each}" for each in self.realm.split("."))
+
+    def fqdn(self, machine: str) -> str:
+        """A machine's full name."""
+        return f"{machine}.{self.dns}"
+
+    def only(self, role: Role) -> str:
+        """The name of the first machine of a role."""
+        return next(name for name, each in self.machines.items() if each.role is role)
+
+    def of(self, role: Role) -> list[str]:
+        """The names of all machines of a role, in order."""
+        return [name for name, each in self.machines.items() if each.role is role]
+
+    @property
+    def members(self) -> list[str]:
+        """Machines with a computer account that the scenarios may change."""
+        return self.of(Role.FRONT_END) + self.of(Role.BACK_END)
+
+    def files_for(self, machine: str) -> dict[str, str]:
+        """The configuration files every machine gets, path to content."""
+        dc = self.machines[self.only(Role.DOMAIN_CONTROLLER)].address
+        hosts = "".join(f"{each.address} {self.fqdn(name)} {name}\n" for name, each in self.machines.items()
+                        if name == machine or each.role is Role.DOMAIN_CONTROLLER)
+        values = {"realm": self.realm, "dns": self.dns, "dc": str(dc), "kdc": str(dc), "enforce_ok_as_delegate": "true"}
+        return {
+            "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
+            "/etc/hostname": f"{machine}\n",
+            "/etc/resolv.conf": _template("resolv.conf", values),
+            "/etc/krb5.conf": _template("krb5.conf", values),
+        }
+
+    def smb_conf(self) -> str:
+        """The domain controller's Samba configuration."""
+        host = self.only(Role.DOMAIN_CONTROLLER)
+        return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
+                                      "host": host.upper()})
+
+
+def _template(name: str, values: dict[str, str]) -> str:
+    return Template((LAB / "templates" / name).read_text()).substitute(values)
+
+
+def load(path: Path = LAB / "topology.toml") -> Topology:
+    """Read a topology.
+
+    Raises InputError with file and key when it cannot be used.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as failure:
+        raise InputError(str(path), str(failure)) from failure
+    try:
+        topology = TypeAdapter(Topology).validate_python(raw)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        key = ".".join(str(each) for each in first["loc"])
+        raise InputError(str(path), f"{key}: {first['msg']}") from failure
+    _check(topology, str(path))
+    return topology
+
+
+def _check(topology: Topology, path: str) -> None:
+    for role in Role:
+        if not topology.of(role):
+            raise InputError(path, f"machines: expected at least one with role {role.value!r}")
+    seen: dict[ipaddress.IPv4Address, str] = {}
+    for name, each in topology.machines.items():
+        if each.address not in topology.network:
+            raise InputError(path, f"machines.{name}.address: expected one inside {topology.network}")
+        if each.address in seen:
+            raise InputError(path, f"machines.{name}.address: {seen[each.address]} has it already")
+        seen[each.address] = name

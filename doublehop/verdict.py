@@ -1,0 +1,105 @@
+"""Compares what every hop saw with what should have been seen. Pure.
+
+Each field is compared on its own, so that one fault shows at every hop it reaches. A back end's answer
+counts only together with the KDC's own line for its ticket: a 200 is no proof of a second hop.
+"""
+
+from collections.abc import Iterator
+
+from doublehop.model import (
+    BackEndSaw,
+    Difference,
+    Expect,
+    FrontEndSaw,
+    KdcLine,
+    Observation,
+    Verdict,
+    VerdictKind,
+)
+from doublehop.scope import Scope
+
+BACK_END_SERVICES = {"sql": "MSSQLSvc/"}
+NOTHING = "nothing"
+
+
+def judge(expect: Expect, observation: Observation, scope: Scope) -> Verdict:
+    """Agreed when nothing differs, disagreed with every difference otherwise."""
+    differences = tuple(_differences(expect, observation, scope))
+    kind = VerdictKind.DISAGREED if differences else VerdictKind.AGREED
+    return Verdict(kind=kind, differences=differences)
+
+
+def _differences(expect: Expect, observation: Observation, scope: Scope) -> Iterator[Difference]:
+    yield from _compare("directory", "result", expect.directory, observation.directory)
+    if expect.directory:
+        return
+    yield from _client(expect, observation, scope)
+    yield from _front_end(expect, observation.front_end or FrontEndSaw(), scope)
+    for name in sorted({*expect.sees, *expect.fails, *observation.back_ends}):
+        yield from _back_end(name, expect, observation, scope)
+
+
+def _compare(hop: str, field: str, expected: object, observed: object) -> Iterator[Difference]:
+    if expected != observed:
+        yield Difference(hop=hop, field=field, expected=_shown(expected), observed=_shown(observed))
+
+
+def _shown(value: object) -> str:
+    return NOTHING if value in ("", (), None) else ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[Difference]:
+    saw = observation.client
+    spn = scope.fill(expect.spn)
+    yield from _compare("client", "spn", spn.lower(), saw.spn.lower())
+    yield from _compare("client", "error", expect.kdc, saw.error)
+    yield from _compare("client", "status", expect.status, saw.status)
+    if expect.offers is not None:
+        yield from _compare("client", "offers", expect.offers, saw.offers)
+    if expect.handshakes is not None:
+        yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
+    if spn and scope.given.dc_reachable_from_client:
+        line = _line_for(spn, observation.kdc)
+        yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
+
+
+def _front_end(expect: Expect, saw: FrontEndSaw, scope: Scope) -> Iterator[Difference]:
+    yield from _compare("front end", "error", expect.error, saw.error)
+    yield from _compare("front end", "scheme", expect.scheme, saw.scheme)
+    yield from _compare("front end", "user", expect.user, scope.label(saw.user))
+    yield from _compare("front end", "level", expect.level, saw.level)
+    if expect.thread is not None:
+        yield from _compare("front end", "thread", expect.thread, scope.label(saw.thread))
+
+
+def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope) -> Iterator[Difference]:
+    hop = f"back end {name}"
+    saw = observation.back_ends.get(name, BackEndSaw())
+    yield from _compare(hop, "identity", expect.sees.get(name, ""), scope.label(saw.identity))
+    yield from _compare(hop, "error", expect.fails.get(name, ""), saw.error)
+    service = BACK_END_SERVICES[name]
+    if name in expect.sees:
+        yield from _compare(hop, "scheme", "KERBEROS", saw.scheme)
+        issued = [each for each in observation.kdc if each.service.startswith(service) and not each.error]
+        identities = {scope.label(each.impersonated or each.client) for each in issued}
+        if expect.sees[name] not in identities:
+            yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
+                             observed=_shown(tuple(sorted(identities))))
+    elif expect.fails.get(name, "").startswith("KDC_ERR_"):
+        yield from _compare("KDC", f"answer for {service}", expect.fails[name],
+                            _answer(_line_for(service, observation.kdc)))
+
+
+def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last TGS request for a service (or for one whose name starts so, when it ends with a slash)."""
+    wanted = service.lower()
+    matching = [
+        each for each in lines
+        if each.kind == "TGS" and (each.service.lower() == wanted or (wanted.endswith("/")
+                                                                      and each.service.lower().startswith(wanted)))
+    ]
+    return matching[-1] if matching else None
+
+
+def _answer(line: KdcLine | None) -> str:
+    return "never asked" if line is None else line.error or "issued"

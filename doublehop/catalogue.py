@@ -13,14 +13,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT, FrontEnd, PoolIdentity, parse_binding
 from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, When
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
-
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-SCENARIOS = FIXTURES / "scenarios"
 
 Tree = dict[str, Any]
 

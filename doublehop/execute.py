@@ -9,8 +9,7 @@ from typing import Any
 from doublehop import directory
 from doublehop.errors import LabError
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
-from doublehop.kdclog import parse
-from doublehop.lab import ADMINISTRATOR, Lab, Secret, new_password, user_secret
+from doublehop.lab import Lab, new_password, user_secret
 from doublehop.model import (
     Observation,
     Registration,
@@ -27,14 +26,12 @@ from doublehop.verdict import judge
 
 
 def execute(scenario: Scenario, lab: Lab) -> Result:
-    """Bring the lab into the scenario's configuration, make its request, judge, and take everything back."""
+    """Bring the lab into the scenario's configuration, make its request, judge, and take everything back.
+
+    A failure of the lab is the verdict *broken*, and the lab says so from then on.
+    """
     started = time.monotonic()
     observation: Observation | None = None
-    if lab.broken:
-        return Result(scenario=scenario, verdict=_not_run(f"the lab broke earlier: {lab.broken}"))
-    missing = [each.value for each in scenario.needs if each not in lab.has]
-    if missing:
-        return Result(scenario=scenario, verdict=_not_run(f"needs {', '.join(missing)}"))
     try:
         with applied(scenario, lab) as scope:
             observation = _probe(scenario, scope, lab)
@@ -43,10 +40,6 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
         lab.broken = lab.broken or str(failure).splitlines()[0]
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
-
-
-def _not_run(reason: str) -> Verdict:
-    return Verdict(kind=VerdictKind.NOT_RUN, reason=reason)
 
 
 def _probe(scenario: Scenario, scope: Scope, lab: Lab) -> Observation:
@@ -58,11 +51,11 @@ def _probe(scenario: Scenario, scope: Scope, lab: Lab) -> Observation:
 
 
 @contextmanager
-def applied(scenario: Scenario, lab: Lab) -> Iterator[Scope]:
+def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> Iterator[Scope]:
     """The lab in the scenario's configuration; leaving the context takes every change back.
 
     A change that cannot be taken back leaves the lab broken, because the next scenario would not start
-    from the same place.
+    from the same place. With `default_ccache` the user's ticket is also in the client's default cache.
     """
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
@@ -71,6 +64,9 @@ def applied(scenario: Scenario, lab: Lab) -> Iterator[Scope]:
     logins = _logins(scope)
     try:
         _apply_to_machines(scenario, scope, lab, passwords, logins)
+        if default_ccache and isinstance(scenario.when, Request):
+            user = scenario.when.user
+            lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
         yield scope
     finally:
         _take_back(scenario, scope, lab, undo, logins)

@@ -3,11 +3,12 @@
 Every wait has a deadline; a failure carries what the program wrote.
 """
 
+import os
 import selectors
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -137,3 +138,21 @@ class Conversation:
         """End the child at once."""
         self._process.kill()
         self.close()
+
+
+def detached(argv: Sequence[str]) -> Iterator[str]:
+    """Start a program that outlives this one, in a session of its own, and read its lines while it speaks."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, start_new_session=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield line.rstrip()
+    process.wait()
+
+
+def silence() -> None:
+    """Point this process's output at nothing, once nobody reads it any more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)

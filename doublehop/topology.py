@@ -8,12 +8,10 @@ from string import Template
 
 from pydantic import TypeAdapter, ValidationError
 
+from doublehop.data import LAB
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import Role
-
-LAB = Path(__file__).parent.parent / "lab"
-"""What machines are made of; beside the package in a checkout."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,11 +15,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from doublehop import cache
+from doublehop.data import LAB
 from doublehop.errors import HostError, LabError
 from doublehop.model import Need, Role
 from doublehop.providers import Machine, Progress
 from doublehop.run import CommandResult, Conversation, run
-from doublehop.topology import LAB, ImageSpec, Topology
+from doublehop.topology import ImageSpec, Topology
 
 TOOLS = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "nsenter": "util-linux"}
 PACKAGE = Path(__file__).parent.parent

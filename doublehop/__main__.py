@@ -1,0 +1,5 @@
+"""`python -m doublehop`."""
+
+from doublehop.cli import main
+
+main()

@@ -1,0 +1,261 @@
+"""The command line. It reads options, calls the layers below, prints, and chooses the exit code.
+
+Exit codes: 0 all agreed (or nothing to object to), 1 something disagreed or broke, 2 wrong input or a
+machine that cannot run a lab, 130 interrupted.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from doublehop import __version__, catalogue, data, holder, providers, render, report, sources
+from doublehop import topology as topologies
+from doublehop.doctor import checks
+from doublehop.errors import DoublehopError, HostError, InputError
+from doublehop.execute import applied
+from doublehop.explain import describe, explain
+from doublehop.model import Scenario, VerdictKind
+from doublehop.providers import Progress
+from doublehop.session import Session
+from doublehop.topology import Topology
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+DEFAULT_NAME = "lab"
+
+lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
+                          help="What brings the machines up: local.")
+name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
+                           help="Which standing lab, when several are up.")
+
+
+class Group(click.Group):
+    """Turns our errors into one clear message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (InputError, HostError) as failure:
+            ERR.print(f"doublehop: {failure}", markup=False)
+            ctx.exit(2)
+        except DoublehopError as failure:
+            ERR.print(f"doublehop: {failure}", markup=False)
+            ctx.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="doublehop")
+def main() -> None:
+    """A disposable Kerberos delegation lab and the scenarios that are run in it.
+
+    A user opens a page on IIS, the page asks SQL Server: who does the database think is asking?
+    """
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature is Python's
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show what is going on: a spinner on a terminal, plain lines elsewhere."""
+    if not ERR.is_terminal:
+        yield lambda text: ERR.print(f"doublehop: {text}", markup=False)
+        return
+    with ERR.status("starting") as status:
+        yield lambda text: status.update(text[: ERR.width - 4])
+
+
+def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
+    """The catalogue's scenarios that ids and globs name, and those in files, which may start from the former."""
+    files = [Path(each) for each in patterns if each.endswith(".toml")]
+    ids = [each for each in patterns if not each.endswith(".toml")]
+    known = catalogue.load(topology)
+    chosen = catalogue.select(known, ids) if ids or not files else []
+    return [*chosen, *catalogue.load_files(files, topology, known)]
+
+
+@main.command()
+@click.argument("what", nargs=-1, metavar="[ID|GLOB|FILE]...")
+@click.option("--report", "report_path", type=click.Path(path_type=Path), metavar="FILE.jsonl",
+              help="Write what every hop saw, as JSON lines.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
+@lab_option
+def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str) -> None:
+    """Run scenarios in a lab of their own; all of them when none is named."""
+    topology = topologies.load()
+    scenarios = _load(what, topology)
+    for path in filter(None, (report_path, junit)):
+        if not path.parent.is_dir():
+            raise InputError(str(path), "its folder does not exist")
+    width = max(len(each.id) for each in scenarios)
+    results = []
+    with _progress() as progress, Session(providers.make(provider), topology, progress) as session:
+        about = session.about()
+        for number, scenario in enumerate(scenarios, start=1):
+            progress(f"{number} of {len(scenarios)}: {scenario.id}") if ERR.is_terminal else None
+            result = session.run(scenario)
+            results.append(result)
+            OUT.print(render.result_line(result, topology, width), style=render.COLOURS[result.verdict.kind],
+                      markup=False)
+            if result.verdict.kind is not VerdictKind.AGREED:
+                for line in explain(result, topology)[1:]:
+                    OUT.print(line, markup=False)
+    done = report.Report(about=about, lines=tuple(report.line_of(each) for each in results))
+    if report_path:
+        report.write(done, report_path)
+    if junit:
+        junit.write_text(report.junit(done))
+    OUT.print(report.summary(done.counts), markup=False)
+    sys.exit(1 if done.counts[VerdictKind.DISAGREED] or done.counts[VerdictKind.BROKEN] else 0)
+
+
+@main.command("list")
+@click.argument("patterns", nargs=-1, metavar="[ID|GLOB]...")
+@click.option("--sources", "by_source", is_flag=True,
+              help="Each documented behaviour with its scenarios, or the reason why it has none.")
+def list_scenarios(patterns: tuple[str, ...], by_source: bool) -> None:
+    """List the scenarios of the catalogue."""
+    scenarios = catalogue.select(catalogue.load(topologies.load()), patterns)
+    if by_source:
+        rows = [(each.id, each.told, each.claim) for each in sources.coverage(scenarios)]
+    else:
+        rows = [(each.id, "works" if each.works else "", each.title) for each in scenarios]
+    for line in render.table(rows):
+        OUT.print(line, markup=False)
+
+
+@main.command("explain")
+@click.argument("scenario_id", metavar="ID|FILE")
+def explain_scenario(scenario_id: str) -> None:
+    """Say what a scenario configures, does and expects."""
+    topology = topologies.load()
+    for number, scenario in enumerate(_load((scenario_id,), topology)):
+        for line in [*([""] if number else []), *describe(scenario, topology)]:
+            OUT.print(line, markup=False)
+
+
+@main.command()
+@lab_option
+def doctor(provider: str) -> None:
+    """Say whether this machine can run labs, one line per check."""
+    found = list(checks(providers.make(provider)))
+    for each in found:
+        OUT.print(f"{'ok' if each.ok else 'no':3} {each.what}", style="green" if each.ok else "red", markup=False)
+    sys.exit(0 if all(each.ok for each in found) else 2)
+
+
+@main.command()
+@click.option("--scenario", metavar="ID", help="Leave this scenario's configuration standing.")
+@name_option
+@lab_option
+def up(scenario: str | None, name: str, provider: str) -> None:
+    """Bring a lab up and leave it standing for programs run by hand."""
+    topology = topologies.load()
+    chosen = _one(scenario, topology) if scenario else None
+    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
+    argv += ["--scenario", scenario] if scenario else []
+    with _progress() as progress:
+        holder.start_in_background(name, argv, progress)
+    machines = holder.ask(name)["machines"]
+    OUT.print(f"lab {name!r} is up: {', '.join(machines)}", markup=False)
+    if chosen:
+        for line in describe(chosen, topology):
+            OUT.print(line, markup=False)
+
+
+def _one(scenario_id: str, topology: Topology) -> Scenario:
+    found = _load((scenario_id,), topology)
+    if len(found) != 1:
+        raise InputError(scenario_id, f"expected one scenario, not {len(found)}")
+    return found[0]
+
+
+@main.command(hidden=True)
+@click.option("--name", required=True)
+@click.option("--lab", "provider", required=True)
+@click.option("--scenario")
+def hold(name: str, provider: str, scenario: str | None) -> None:
+    """Hold a lab until told to let go; `up` starts this in the background."""
+    topology = topologies.load()
+    chosen = _one(scenario, topology) if scenario else None
+    with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
+        lab = session.lab()
+        description = {
+            "pid": os.getpid(), "provider": provider, "scenario": scenario or "",
+            "machines": {each: list(machine.enter()) for each, machine in lab.machines.items()},
+        }
+        if chosen is None:
+            holder.hold(name, description)
+            return
+        with applied(chosen, lab, default_ccache=True):
+            holder.hold(name, description)
+
+
+@main.command()
+@name_option
+@click.option("--all", "everything", is_flag=True, help="Every lab of this user.")
+def down(name: str, everything: bool) -> None:
+    """Take a standing lab down."""
+    for each in holder.running() if everything else [name]:
+        holder.let_go(each)
+        OUT.print(f"lab {each!r} is down", markup=False)
+
+
+@main.command()
+def status() -> None:
+    """List the labs that are up."""
+    rows = []
+    for name in holder.running():
+        known = holder.ask(name)
+        rows.append((name, known["provider"], f"pid {known['pid']}", ", ".join(known["machines"]), known["scenario"]))
+    for line in render.table(rows):
+        OUT.print(line, markup=False)
+    if not rows:
+        OUT.print("no lab is up", markup=False)
+
+
+@main.command("exec", context_settings={"ignore_unknown_options": True})
+@name_option
+@click.argument("machine")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute_in(name: str, machine: str, command: tuple[str, ...]) -> None:
+    """Run a program in a machine of a standing lab: doublehop exec client1 -- klist."""
+    _enter(name, machine, list(command))
+
+
+@main.command()
+@name_option
+@click.argument("machine")
+def shell(name: str, machine: str) -> None:
+    """Open a shell in a machine of a standing lab."""
+    _enter(name, machine, ["bash", "-i"])
+
+
+def _enter(name: str, machine: str, command: list[str]) -> NoReturn:
+    machines = holder.ask(name)["machines"]
+    if machine not in machines:
+        raise InputError(machine, f"expected one of {', '.join(machines)}")
+    argv = [*machines[machine], *command]
+    os.execvp(argv[0], argv)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_options: tuple[str, ...]) -> None:
+    """Run doublehop's whole test suite: unit, plugin and lab. Options go to pytest."""
+    root = data.FIXTURES.parent
+    if not (root / "tests").is_dir():
+        raise InputError("test", "the test suite is only in a checkout of the project")
+    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *pytest_options], cwd=root, check=False).returncode)

@@ -1,0 +1,202 @@
+"""Says in words what a scenario configures and expects, and why an observation differs. Pure.
+
+Several misconfigurations give the client the same error text; only the KDC's reason joined with what the
+directory holds tells them apart. That join is made here.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site
+from doublehop.model import (
+    Given,
+    KdcLine,
+    Observation,
+    Principal,
+    Registration,
+    Request,
+    Result,
+    Scenario,
+)
+from doublehop.scope import Scope, scope_of
+from doublehop.topology import Topology
+
+FACTS = {
+    "spns": "holds the SPN {}",
+    "without_spns": "does not hold the SPN {}",
+    "allowed_to_delegate_to": "may delegate to {}",
+    "principals_allowed_to_delegate_to_account": "lets {} act on behalf of others (RBCD)",
+}
+CLAIMS = {
+    "trusted_for_delegation": "is trusted for delegation to any service (unconstrained)",
+    "trusted_to_auth_for_delegation": "is trusted to authenticate for delegation (protocol transition)",
+    "account_not_delegated": "is sensitive and cannot be delegated",
+    "protected_user": "is a member of Protected Users",
+}
+
+
+def describe(scenario: Scenario, topology: Topology) -> list[str]:
+    """What a scenario configures, does and expects, a line each."""
+    scope = scope_of(scenario.id, scenario.given, topology)
+    lines = [f"{scenario.id}: {scenario.title}", "", scenario.why, f"Sources: {', '.join(scenario.sources)}"]
+    if scenario.flips:
+        lines.append(f"The same as {scenario.flips}, but for {', '.join(scenario.changed) or 'what is added'}.")
+    if scenario.needs:
+        lines.append(f"Needs: {', '.join(scenario.needs)}")
+    lines += ["", "Given"]
+    lines += [f"  {each}" for each in _given(scenario.given, scope)]
+    lines += ["", "When", *(f"  {each}" for each in _when(scenario, scope))]
+    lines += ["", "Expected", *(f"  {each}" for each in _expected(scenario, scope))]
+    return lines
+
+
+def _given(given: Given, scope: Scope) -> Iterator[str]:
+    for label, text in given.names.items():
+        yield f"DNS name {scope.host(label)}: {text}"
+    for kind, table in (("user", given.users), ("account", given.accounts), ("computer", given.computers)):
+        for label, facts in table.items():
+            said = "; ".join(_facts(facts, scope))
+            yield f"{kind} {scope.account(label)}" + (f": {said}" if said else "")
+    for label, spn in given.duplicate_spns.items():
+        yield f"{scope.account(label)} holds {scope.fill(spn)} as well, against the directory's own check"
+    if not given.dc_reachable_from_client:
+        yield "the client cannot reach the domain controller"
+    for name, front_end in given.front_ends.items():
+        yield from (f"{name}: {each}" for each in _front_end(front_end, scope))
+
+
+def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
+    for name, text in CLAIMS.items():
+        if getattr(facts, name):
+            yield text
+    for name, text in FACTS.items():
+        values = getattr(facts, name)
+        if values:
+            yield text.format(", ".join(scope.fill(each) for each in values))
+    if not facts.sql_login:
+        yield "has no login at the database"
+    if facts.groups:
+        yield f"is a member of {facts.groups} groups"
+
+
+def _front_end(front_end: FrontEnd, scope: Scope) -> Iterator[str]:
+    for name, site in front_end.sites.items():
+        bindings = ", ".join(scope.fill(each) for each in site.bindings)
+        yield f"site {name!r} on {bindings}, {_authentication(site)}"
+        for path, application in site.applications.items():
+            pool = front_end.applicationPools[application.applicationPool]
+            impersonate = application.impersonate
+            who = f"as {impersonate.userName}" if isinstance(impersonate, ImpersonateAs) else str(impersonate).lower()
+            yield f"  {path} in {_pool(application.applicationPool, pool)}, impersonate={who}"
+
+
+def _authentication(site: Site) -> str:
+    windows = site.windowsAuthentication
+    changed = [
+        f"{each.name}={getattr(windows, each.name)}" for each in dataclasses.fields(windows)
+        if each.name not in {"enabled", "providers"} and getattr(windows, each.name) != each.default
+    ]
+    words = [f"Windows authentication {', '.join(windows.providers) if windows.enabled else 'off'}", *changed]
+    if site.anonymousAuthentication.enabled:
+        words.append("anonymous on")
+    return "; ".join(words)
+
+
+def _pool(name: str, pool: Pool) -> str:
+    return f"pool {name} ({pool.userName or pool.identityType})"
+
+
+def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
+    match scenario.when:
+        case Request() as request:
+            yield f"{request.user} opens {scope.fill(request.get)}"
+            changed = [
+                f"{each.name}={getattr(request.client, each.name)}" for each in dataclasses.fields(request.client)
+                if getattr(request.client, each.name) != each.default
+            ]
+            if changed:
+                yield f"with a browser that has {', '.join(changed)}"
+            if request.act_as:
+                yield f"and the page takes on {request.act_as} by itself"
+            if request.times > 1:
+                yield f"{request.times} times on one connection"
+            yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"
+        case Registration() as registration:
+            yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+
+
+def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:
+    expect = scenario.expect
+    if expect.directory:
+        yield f"the directory answers {expect.directory}"
+        return
+    if expect.spn:
+        yield f"client asks the KDC for {scope.fill(expect.spn)}: {expect.kdc or 'gets a ticket'}"
+    yield f"HTTP {expect.status}" + (f", because {expect.error}" if expect.error else "")
+    if expect.scheme:
+        yield f"front end: {expect.scheme} {expect.user or 'nobody'} {expect.level}".rstrip()
+    for name, identity in expect.sees.items():
+        yield f"{name} sees {identity}"
+    for name, error in expect.fails.items():
+        yield f"{name} is not reached: {error}"
+
+
+def explain(result: Result, topology: Topology) -> list[str]:
+    """Why a scenario ended as it did, with each hop's evidence."""
+    lines = [f"{result.scenario.id}: {result.verdict.kind}"]
+    if result.verdict.reason:
+        lines += [f"  {each}" for each in result.verdict.reason.splitlines()]
+    lines += [f"  {each.hop}: {each.field}: expected {each.expected}, observed {each.observed}"
+              for each in result.verdict.differences]
+    if result.observation is None:
+        return lines
+    scope = scope_of(result.scenario.id, result.scenario.given, topology)
+    lines += [f"  evidence: {each}" for each in _evidence(result.observation)]
+    lines += [f"  likely cause: {each}" for each in causes(result.observation, scope)]
+    return lines
+
+
+def _evidence(observation: Observation) -> Iterator[str]:
+    if observation.front_end and observation.front_end.native:
+        yield f"front end: {observation.front_end.native}"
+    for name, saw in observation.back_ends.items():
+        if saw.native:
+            yield f"{name}: {saw.native}"
+    for line in observation.kdc:
+        if line.error != "KDC_ERR_PREAUTH_REQUIRED":  # the first leg of every sign-in
+            yield f"KDC: {line.kind} {line.client} -> {line.service}: {_outcome(line)}"
+
+
+def _outcome(line: KdcLine) -> str:
+    if not line.error:
+        return f"issued in the name of {line.impersonated}" if line.impersonated else "issued"
+    return f"{line.error} ({line.reason})" if line.reason else line.error
+
+
+def causes(observation: Observation, scope: Scope) -> Iterator[str]:
+    """Named causes with a remedy, from the KDC's reasons and the facts the scenario put into the directory."""
+    given = scope.given
+    facts = {scope.account(label).lower(): (label, each)
+             for table in (given.users, given.accounts, given.computers) for label, each in table.items()}
+    for line in observation.kdc:
+        if line.error == "KDC_ERR_S_PRINCIPAL_UNKNOWN":
+            yield (f"no account (or more than one) holds {line.service}: "
+                   "register it on the account that opens the ticket")
+        if line.error == "KDC_ERR_BADOPTION":
+            yield _bad_option(line, facts)
+    if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
+        yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
+               "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity")
+
+
+def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:
+    user = facts.get(line.impersonated.lower())
+    if user and (user[1].account_not_delegated or user[1].protected_user):
+        return f"{user[0]} is sensitive or a protected user, so no ticket of theirs can be delegated"
+    account = facts.get(line.client.lower())
+    if account and not account[1].allowed_to_delegate_to:
+        return f"{line.client} has no delegation right: list {line.service} in msDS-AllowedToDelegateTo, or use RBCD"
+    if "forwardable" in line.reason:
+        return (f"the evidence ticket is not forwardable: {line.client} needs TRUSTED_TO_AUTH_FOR_DELEGATION for "
+                "protocol transition")
+    return f"{line.service} is not on {line.client}'s list in msDS-AllowedToDelegateTo (it must match letter by letter)"

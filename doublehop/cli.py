@@ -45,6 +45,9 @@ class Group(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ERR.print("doublehop: interrupted")
+            ctx.exit(130)
         except (InputError, HostError) as failure:
             ERR.print(f"doublehop: {failure}", markup=False)
             ctx.exit(2)

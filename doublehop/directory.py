@@ -40,12 +40,12 @@ def account_control(principal: Principal, base: int) -> str:
     return str(base | sum(bit for name, bit in FLAGS.items() if getattr(principal, name)))
 
 
-def plan(scope: Scope, passwords: Mapping[str, str]) -> list[Change]:
-    """Every change that makes the directory hold what the scenario gives.
+def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) -> list[Change]:
+    """Every change that makes the directory hold what the scenario gives, or just a part of it.
 
     `passwords` maps the labels of its users and accounts to their passwords.
     """
-    given = scope.given
+    given = only or scope.given
     return [
         *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),

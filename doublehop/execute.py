@@ -81,7 +81,7 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
         pending.append(lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn)))
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
-        pending.append(lab.front_end(name).send("configure", **_front_end(config, scope, lab, passwords)))
+        pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))
     for label in given.users:
         pending.append(lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label]))
     if given.client_hosts:
@@ -127,7 +127,7 @@ def _hosts(scope: Scope) -> dict[str, str]:
     return {scope.fill(name): scope.address(machine) for name, machine in scope.given.client_hosts.items()}
 
 
-def _front_end(config: FrontEnd, scope: Scope, lab: Lab, passwords: dict[str, str]) -> dict[str, Any]:
+def front_end_configuration(config: FrontEnd, scope: Scope, lab: Lab, passwords: dict[str, str]) -> dict[str, Any]:
     """What a web server's agent is told: the configuration with full names, and its accounts' secrets."""
     pools = config.applicationPools.values()
     accounts = {each.userName for each in pools if each.identityType is PoolIdentity.SpecificUser}

@@ -171,14 +171,14 @@ def provision(machine: Machine, topology: Topology) -> None:
 @contextmanager
 def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[Lab]:
     """Bring a lab up; leaving the context takes it down."""
-    with provider.up(topology, progress) as machines:
+    with provider.up(topology, provision, progress) as machines:
         agents: dict[str, Agent] = {}
         try:
             for name, machine in machines.items():
                 agents[name] = Agent(machine)
             progress("starting the domain")
             yield Lab(
-                topology=topology, provider=provider.name, versions=provider.versions(), has=provider.offers,
+                topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
                 machines=machines, agents=agents, secrets=_start(topology, agents),
             )
         finally:

@@ -39,7 +39,8 @@ class Session:
 
     def about(self) -> Mapping[str, str]:
         """Provider and versions, for headers and reports."""
-        return {"provider": self.provider.name, "release": self.topology.image.release, **self.provider.versions()}
+        return {"provider": self.provider.name, "release": self.topology.image.release,
+                **self.provider.versions(self.topology)}
 
     def lab(self) -> Lab:
         """The running lab.

@@ -33,6 +33,10 @@ class Machine(Protocol):
         """The content of a file in the machine."""
 
 
+Provision = Callable[[Machine, Topology], None]
+"""Makes, inside a machine, the state that its like will start from."""
+
+
 class Provider(Protocol):
     """A way to bring the machines of a topology up."""
 
@@ -42,10 +46,11 @@ class Provider(Protocol):
     def check(self) -> Sequence[str]:
         """Reasons why it cannot run here, each with a remedy; none when it is ready."""
 
-    def versions(self) -> Mapping[str, str]:
-        """What the machines run, for the header of a run."""
+    def versions(self, topology: Topology) -> Mapping[str, str]:
+        """What the machines run, as far as it is known before they do, for the header of a run."""
 
-    def up(self, topology: Topology, progress: Progress) -> AbstractContextManager[Mapping[str, Machine]]:
+    def up(self, topology: Topology, provision: Provision,
+           progress: Progress) -> AbstractContextManager[Mapping[str, Machine]]:
         """Bring every machine up; leaving the context removes all of it."""
 
 

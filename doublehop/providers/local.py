@@ -8,6 +8,7 @@ machine when its parent dies, and state lives in memory, so nothing survives (no
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from doublehop import cache
 from doublehop.data import LAB
 from doublehop.errors import HostError, LabError
 from doublehop.model import Need, Role
-from doublehop.providers import Machine, Progress
+from doublehop.providers import Machine, Progress, Provision
 from doublehop.run import CommandResult, Conversation, run
 from doublehop.topology import ImageSpec, Topology
 
@@ -30,6 +31,7 @@ ENVIRONMENT = {
 }
 WRITABLE = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root")
 SECONDS_TO_START = 10
+SHOWN_PACKAGES = {"samba": "Samba", "postgresql-17": "PostgreSQL", "libkrb5-3": "MIT krb5"}
 
 
 class LocalMachine:
@@ -81,19 +83,26 @@ class LocalProvider:
             ]
         return []
 
-    def versions(self) -> Mapping[str, str]:
-        """The release that the image is made of."""
-        return {"bubblewrap": run([_tool("bwrap"), "--version"]).stdout.split()[-1]}
+    def versions(self, topology: Topology) -> Mapping[str, str]:
+        """What the image has of the programs that matter, once it is built."""
+        status = _image_path(topology.image) / "var/lib/dpkg/status"
+        text = status.read_text() if status.exists() else ""
+        found = {}
+        for entry in text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line and line[0] != " ")
+            if fields.get("Package") in SHOWN_PACKAGES:
+                found[SHOWN_PACKAGES[fields["Package"]]] = re.split(r"[+-]", fields["Version"].split(":")[-1])[0]
+        return found
 
     @contextmanager
-    def up(self, topology: Topology, progress: Progress) -> Iterator[Mapping[str, Machine]]:
+    def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Mapping[str, Machine]]:
         """Bring every machine up; the first time this builds the image and provisions the domain."""
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
         image = _image(topology.image, progress)
         with ExitStack() as stack:
-            snapshots = {name: _snapshot(topology, name, image, progress)
+            snapshots = {name: _snapshot(topology, name, image, provision, progress)
                          for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
             switch = stack.enter_context(_switch())
             machines: dict[str, Machine] = {}
@@ -190,12 +199,11 @@ def _read_pid(status: int, name: str, process: Conversation) -> int:
 
 def _image(spec: ImageSpec, progress: Progress) -> Path:
     """The root filesystem, built by `lab/image/build` the first time (about a minute)."""
-    script, packages = LAB / "image" / "build", LAB / "image" / spec.packages
 
     def build(path: Path) -> None:
         progress(f"building the lab image from Debian {spec.release} (once, about a minute)")
         process = subprocess.Popen(
-            [script, spec.release, packages, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [_BUILD, spec.release, _packages(spec), path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace",
         )
         assert process.stderr is not None
@@ -207,12 +215,26 @@ def _image(spec: ImageSpec, progress: Progress) -> Path:
         if process.wait() != 0:
             raise LabError("the lab image could not be built:\n" + "\n".join(last))
 
-    return cache.built("images", cache.key_of(spec.release, packages.read_bytes(), script.read_bytes()), build)
+    return cache.built("images", _image_key(spec), build)
 
 
-def _snapshot(topology: Topology, name: str, image: Path, progress: Progress) -> Path:
+_BUILD = LAB / "image" / "build"
+
+
+def _packages(spec: ImageSpec) -> Path:
+    return LAB / "image" / spec.packages
+
+
+def _image_key(spec: ImageSpec) -> str:
+    return cache.key_of(spec.release, _packages(spec).read_bytes(), _BUILD.read_bytes())
+
+
+def _image_path(spec: ImageSpec) -> Path:
+    return cache.folder() / "images" / _image_key(spec)
+
+
+def _snapshot(topology: Topology, name: str, image: Path, provision: Provision, progress: Progress) -> Path:
     """The state a machine starts from: made once by its own agent, in a machine of its own."""
-    from doublehop.lab import provision  # the agent's conversation belongs to the layer below
 
     def build(path: Path) -> None:
         progress(f"provisioning {name} (once, a few seconds)")

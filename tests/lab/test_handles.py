@@ -1,0 +1,60 @@
+"""The fixtures for people's own tests, used as the documentation says."""
+
+import pytest
+
+from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
+from doublehop.model import ClientProfile, Principal, Zone
+
+pytestmark = pytest.mark.delegation
+
+PORTAL = FrontEnd(
+    applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
+    sites={"Portal": Site(
+        bindings=("*:80:{portal}",),
+        applications={"/": Application(applicationPool="Portal", impersonate=True)},
+        windowsAuthentication=WindowsAuthentication(useKernelMode=False),
+    )},
+)
+
+
+@pytest.fixture
+def portal(directory, front_end, sql):
+    """A page of a pool with KCD to the database."""
+    directory.add(names={"portal": "A web1"})
+    directory.add(
+        users={"bob": Principal()},
+        accounts={"pool": Principal(spns=("HTTP/{portal}",), allowed_to_delegate_to=("MSSQLSvc/{sql1}",))},
+    )
+    front_end.configure(PORTAL)
+    sql.add_login("bob")
+    return "http://{portal}/whoami?back_ends=sql"
+
+
+def test_a_users_own_test_reads_like_this(portal, client, directory):
+    answer = client.get(portal, user="bob")
+    assert answer.client.status == 200
+    assert answer.page["scheme"] == "Kerberos"
+    assert answer.page["back_ends"]["sql"]["login"] == directory.account("bob")
+
+
+def test_the_internet_zone_sends_no_credentials(portal, client, front_end):
+    answer = client.get(portal, user="bob", profile=ClientProfile(zone=Zone.INTERNET))
+    assert answer.client.status == 401
+    assert answer.client.handshakes == 0
+    assert [each["status"] for each in front_end.log()] == [401]
+
+
+def test_what_a_test_added_is_gone_after_it(lab, directory):
+    assert not lab.client.ask("read", dn=f"CN=Users,{lab.topology.base_dn}", attributes=["member"])["member"]
+    directory.add(users={"carol": Principal(account_not_delegated=True)})
+    flags = int(directory.read("carol", "userAccountControl")["userAccountControl"][0])
+    assert flags & 0x100000
+    directory._bench.undo.close()
+    with pytest.raises(Exception, match="noSuchObject"):
+        directory.read("carol", "userAccountControl")
+
+
+def test_hosts_are_testinfra_hosts(front_end, client, sql):
+    assert front_end.host().file("/etc/hostname").content_string == "web1\n"
+    assert client.host.exists("kinit")
+    assert sql.host.process.filter(comm="postgres")

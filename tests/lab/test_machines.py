@@ -1,0 +1,91 @@
+"""The machines themselves: who they are, what they keep secret, and that nobody reaches them from outside."""
+
+import ipaddress
+import json
+import os
+
+import pytest
+
+from doublehop.hosts import host_of
+from doublehop.model import Role
+from doublehop.run import run
+
+pytestmark = pytest.mark.delegation
+
+
+@pytest.fixture
+def host(lab):
+    """A machine of the lab as a testinfra host."""
+    return lambda name: host_of(lab.machines[name])
+
+
+def test_every_machine_has_its_own_name_and_address(lab, host):
+    for name, spec in lab.topology.machines.items():
+        machine = host(name)
+        assert machine.check_output("hostname") == name
+        assert machine.check_output("hostname -I").split() == [str(spec.address)]
+        assert "nameserver 10.93.0.10" in machine.file("/etc/resolv.conf").content_string
+
+
+def test_machines_have_their_own_process_tables(host):
+    assert "samba" in host("dc1").check_output("ps -eo comm")
+    assert "samba" not in host("web1").check_output("ps -eo comm")
+
+
+def test_the_lab_has_no_link_to_the_host(lab):
+    """Nothing is sent: the host has no address in the lab's network, and the switch has cables to machines only."""
+    own = run(["ip", "-json", "address"]).check().stdout
+    addresses = [ipaddress.ip_address(each["local"]) for link in json.loads(own) for each in link["addr_info"]]
+    assert not [each for each in addresses if each in lab.topology.network]
+    host_network = os.readlink("/proc/self/ns/net")
+    for name, machine in lab.machines.items():
+        assert machine.run("readlink", "/proc/self/ns/net").stdout.strip() != host_network, name
+        links = json.loads(machine.run("ip", "-json", "link").check().stdout)
+        assert sorted(each["ifname"] for each in links) == ["eth0", "lo"], name
+
+
+def test_a_machine_cannot_reach_the_outside(host):
+    assert host("client1").run("ip route get 192.0.2.1").rc != 0
+    assert host("client1").check_output("ip -o link show up | wc -l") == "2"
+
+
+def test_the_image_is_read_only(host):
+    assert host("web1").run("touch /usr/bin/x").rc != 0
+
+
+@pytest.mark.parametrize("machine", ["dc1", "web1", "web2", "sql1", "client1"])
+def test_secrets_are_for_their_owner_only(host, machine):
+    found = host(machine).check_output(
+        "find /run /state /tmp -type f \\( -name '*keytab*' -o -name '*ccache*' -o -name 'krb5cc*' -o -name '*.pem'"
+        " -o -path '/run/ccaches/*' \\) -perm /077"
+    )
+    assert found == ""
+
+
+def test_no_password_is_in_a_process_argument_or_environment(lab, host):
+    passwords = [each.password for each in lab.secrets.values()]
+    assert len(passwords) >= 4
+    for name in lab.machines:
+        text = host(name).run("cat /proc/*/cmdline /proc/*/environ").stdout
+        assert not [each for each in passwords if each in text], name
+
+
+def test_no_password_is_in_a_log_or_in_the_labs_own_words(lab, host):
+    text = repr(lab) + "".join(host("dc1").run("cat /var/log/samba/samba.log").stdout)
+    text += "".join(line for agent in lab.agents.values() for line in agent.log())
+    assert not [each.account for each in lab.secrets.values() if each.password in text]
+
+
+def test_the_domain_controller_serves_what_members_need(lab, host):
+    dc = lab.topology.only(Role.DOMAIN_CONTROLLER)
+    listening = host(dc).check_output("ss -ltnH | awk '{print $4}'")
+    for port in (53, 88, 135, 389, 464, 636):
+        assert f"10.93.0.10:{port}\n" in listening + "\n"
+
+
+def test_every_lab_has_its_own_secrets(lab, doublehop):
+    """The domain comes from one snapshot; its keys do not."""
+    own = {each.password for each in lab.secrets.values()}
+    assert len(own) == len(lab.secrets)
+    kvno = lab.client.ask("read", dn=f"CN=krbtgt,CN=Users,{lab.topology.base_dn}", attributes=["msDS-KeyVersionNumber"])
+    assert int(kvno["msDS-KeyVersionNumber"][0]) > 1, "krbtgt's key is not the snapshot's"

@@ -2,8 +2,9 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop import directory
@@ -33,9 +34,9 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     started = time.monotonic()
     observation: Observation | None = None
     try:
-        with applied(scenario, lab) as scope:
-            observation = _probe(scenario, scope, lab)
-        verdict = judge(scenario.expect, observation, scope)
+        with applied(scenario, lab) as standing:
+            observation = _probe(scenario, standing.scope, lab)
+        verdict = judge(scenario.expect, observation, standing.scope)
     except LabError as failure:
         lab.broken = lab.broken or str(failure).splitlines()[0]
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
@@ -50,8 +51,16 @@ def _probe(scenario: Scenario, scope: Scope, lab: Lab) -> Observation:
             return register(registration, scope, lab)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """A configuration that stands: its names, and the passwords of its users and accounts by label."""
+
+    scope: Scope
+    passwords: Mapping[str, str] = field(repr=False)
+
+
 @contextmanager
-def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> Iterator[Scope]:
+def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> Iterator[Applied]:
     """The lab in the scenario's configuration; leaving the context takes every change back.
 
     A change that cannot be taken back leaves the lab broken, because the next scenario would not start
@@ -61,22 +70,20 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
     undo = lab.client.ask("change", changes=directory.plan(scope, passwords))
-    logins = _logins(scope)
     try:
-        _apply_to_machines(scenario, scope, lab, passwords, logins)
+        _apply_to_machines(scenario, scope, lab, passwords)
         if default_ccache and isinstance(scenario.when, Request):
             user = scenario.when.user
             lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
-        yield scope
+        yield Applied(scope=scope, passwords=passwords)
     finally:
-        _take_back(scenario, scope, lab, undo, logins)
+        _take_back(scenario, scope, lab, undo)
 
 
-def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str],
-                       logins: list[str]) -> None:
+def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str]) -> None:
     """Bring up what is not in the directory; machines work side by side, their answers are awaited last."""
     given = scenario.given
-    pending = [lab.sql.send("set_logins", add=logins, remove=logins)]
+    pending = [lab.sql.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))]
     for label, spn in given.duplicate_spns.items():
         pending.append(lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn)))
     for name in lab.topology.of(Role.FRONT_END):
@@ -94,14 +101,14 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
         lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=True)
 
 
-def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, Any]], logins: list[str]) -> None:
+def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, Any]]) -> None:
     given = scenario.given
     try:
         if not given.dc_reachable_from_client:
             lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=False)
         pending = [
             lab.client.send("change", changes=undo),
-            lab.sql.send("set_logins", add=[], remove=logins),
+            lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
         ]
         if given.client_hosts:
@@ -113,14 +120,15 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
         raise
 
 
-def _logins(scope: Scope) -> list[str]:
-    """Who may log in to the database; machines may, unless the scenario says otherwise."""
+def _own_logins(scope: Scope) -> list[str]:
+    """The scenario's users and accounts that may log in to the database."""
     given = scope.given
-    members = {each: given.computers.get(each) for each in scope.topology.members}
-    return [
-        *(scope.account(label) for label, facts in {**given.users, **given.accounts}.items() if facts.sql_login),
-        *(scope.account(name) for name, facts in members.items() if facts is None or facts.sql_login),
-    ]
+    return [scope.account(label) for label, facts in {**given.users, **given.accounts}.items() if facts.sql_login]
+
+
+def _machines_without_login(scope: Scope) -> list[str]:
+    """Machines log in to the database unless the scenario says otherwise."""
+    return [scope.account(name) for name, facts in scope.given.computers.items() if not facts.sql_login]
 
 
 def _hosts(scope: Scope) -> dict[str, str]:

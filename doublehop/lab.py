@@ -203,9 +203,10 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]
     started = [agents[dc].send("start", address=str(topology.machines[dc].address))]
     for each in topology.of(Role.FRONT_END):
         started.append(agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends))
+    own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    started.append(agents[sql].send("start", **where(sql), realm=topology.realm, **key))
+    started.append(agents[sql].send("start", **where(sql), realm=topology.realm, logins=sorted(own_accounts), **key))
     started.append(agents[client].send(
         "start", **where(client), dc=str(topology.machines[dc].address),
         administrator=f"{ADMINISTRATOR}@{topology.dns}", password=passwords[ADMINISTRATOR],

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from doublehop import directory
+from doublehop.errors import LabError
 from doublehop.kdclog import RESULT, parse
 from doublehop.lab import Lab
 from doublehop.model import BackEndSaw, ClientSaw, FrontEndSaw, KdcLine, Observation, Registration, Request
@@ -12,6 +13,7 @@ from doublehop.scope import Scope
 from doublehop.wait import until
 
 LOG_SECONDS = 5
+INTERNAL_ERROR = 500
 
 
 def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
@@ -25,6 +27,7 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
     saw["offers"] = tuple(saw.get("offers", ()))
     client = ClientSaw(**saw)
     page = _page(client)
+    _refuse_a_failing_lab(client, page, scope, lab)
     return Observation(
         client=client,
         front_end=_front_end(page, client, scope, lab),
@@ -47,6 +50,16 @@ def _page(client: ClientSaw) -> dict[str, Any]:
         return {}
     page: dict[str, Any] = json.loads(client.body)
     return page
+
+
+def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, lab: Lab) -> None:
+    """A front end that stumbles, or a database that is not there, says nothing about delegation."""
+    if client.status >= INTERNAL_ERROR:
+        lines = [line for name in scope.given.front_ends for line in lab.front_end(name).log()]
+        raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
+    for name, saw in page.get("back_ends", {}).items():
+        if saw.get("error") == "BACK_END_UNREACHABLE":
+            raise LabError(f"back end {name} is not there: {saw['native']}")
 
 
 def _front_end(page: dict[str, Any], client: ClientSaw, scope: Scope, lab: Lab) -> FrontEndSaw | None:

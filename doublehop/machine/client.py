@@ -35,7 +35,7 @@ KRB5_BY_FLAG_POLICY = {True: Path("/etc/krb5.conf"), False: Path("/run/krb5-forw
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
 
-_directory: dict[str, Directory] = {}
+_directory: dict[str, Any] = {}
 
 
 def start(*, address: str, prefix: int, dc: str, administrator: str, password: str) -> None:
@@ -45,9 +45,13 @@ def start(*, address: str, prefix: int, dc: str, administrator: str, password: s
     KRB5_BY_FLAG_POLICY[False].write_text(
         strict.replace("enforce_ok_as_delegate = true", "enforce_ok_as_delegate = false")
     )
-    _directory["admin"] = until(
-        "the directory", 30, lambda: _connected(host=dc, user=administrator, password=password)
-    )
+    _directory["how"] = {"host": dc, "user": administrator, "password": password}
+    reconnect()
+
+
+def reconnect() -> None:
+    """Open the administrator's connection again, for when the domain controller was started anew."""
+    _directory["admin"] = until("the directory", 30, lambda: _connected(**_directory["how"]))
 
 
 def _connected(**how: str) -> Directory:
@@ -59,13 +63,14 @@ def _connected(**how: str) -> Directory:
 
 def change(*, changes: list[Change]) -> list[Change]:
     """Apply directory changes as administrator; gives their undo."""
-    return _directory["admin"].apply(changes)
+    undo: list[Change] = _directory["admin"].apply(changes)
+    return undo
 
 
 def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
     """Try one change that may be refused, as administrator or as another account."""
     if not user:
-        return _directory["admin"].attempt(change)
+        return str(_directory["admin"].attempt(change))
     directory = Directory(host=dc, user=user, password=password)
     try:
         return directory.attempt(change)
@@ -75,7 +80,8 @@ def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> s
 
 def read(*, dn: str, attributes: list[str]) -> dict[str, list[str]]:
     """Read attributes of one directory entry."""
-    return _directory["admin"].read(dn, attributes)
+    found: dict[str, list[str]] = _directory["admin"].read(dn, attributes)
+    return found
 
 
 def sign_in(*, principal: str, password: str, default: bool = False) -> str:
@@ -206,5 +212,5 @@ def cut_off(*, address: str, cut: bool) -> None:
 if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
-        "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "cut_off": cut_off,
+        "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
     })

@@ -9,6 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from doublehop.machine.agent import bring_up_network, make_keytab, run, serve, until
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
@@ -17,6 +20,8 @@ SNAPSHOT = Path("/snapshot")
 SOCKETS = Path("/run/postgresql")
 KEYTAB = Path("/state/sql.keytab")
 PORT = 1433
+
+_administrator: list["psycopg.Cursor"] = []
 
 
 def _as_postgres() -> tuple[str, ...]:
@@ -32,8 +37,9 @@ def provision() -> None:
         "--encoding", "UTF8", "--no-locale", "--no-sync")
 
 
-def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, password: str, realm: str) -> None:
-    """Start the server with the service account's key."""
+def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, password: str, realm: str,
+          logins: list[str]) -> None:
+    """Start the server with the service account's key and these logins."""
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT / "data", DATA)
     DATA.chmod(0o700)
@@ -54,6 +60,9 @@ def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, pa
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     subprocess.Popen([*_as_postgres(), str(BINARIES / "postgres"), "-D", str(DATA), *settings], stdin=subprocess.DEVNULL)
     until("PostgreSQL", 30, lambda: _ready() or None)
+    connection = psycopg.connect(host=str(SOCKETS), port=PORT, user="postgres", dbname="postgres", autocommit=True)
+    _administrator.append(connection.cursor())
+    set_logins(add=logins, remove=[])
 
 
 def _ready() -> bool:
@@ -63,21 +72,13 @@ def _ready() -> bool:
     ).returncode == 0
 
 
-def _administer(statements: str) -> str:
-    return run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
-               "--host", str(SOCKETS), "--port", str(PORT), "--username", "postgres", stdin=statements)
-
-
 def set_logins(*, add: list[str], remove: list[str]) -> None:
     """Create and drop logins; names are AD account names."""
-    statements = [f'DROP ROLE IF EXISTS {_quoted(each)};' for each in remove]
-    statements += [f'CREATE ROLE {_quoted(each)} LOGIN IN ROLE pg_monitor;' for each in add]
-    if statements:
-        _administer("\n".join(statements))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    cursor = _administrator[0]
+    for name in remove:
+        cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+    for name in add:
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
 
 
 if __name__ == "__main__":

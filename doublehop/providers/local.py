@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from doublehop import cache
@@ -109,8 +110,8 @@ class LocalProvider:
             for name, each in topology.machines.items():
                 mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
                 pid = stack.enter_context(_started(name, switch, image, topology, mounts))
-                switch.send(f"link add {name} type veth peer name eth0 netns {pid}\n"
-                            f"link set {name} master br0 up\n".encode())
+                switch.process.send(f"link add {name} type veth peer name eth0 netns {pid}\n"
+                                    f"link set {name} master br0 up\n".encode())
                 machines[name] = LocalMachine(name, each.role, pid)
             yield machines
 
@@ -133,53 +134,63 @@ def _switch_argv() -> list[str]:
     ]
 
 
-class _Switch(Conversation):
-    """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
-
-    def __init__(self) -> None:
-        status, status_in = os.pipe()
-        super().__init__(
-            [*_switch_argv(), "--json-status-fd", str(status_in), _tool("ip"), "-batch", "-"], pass_fds=[status_in]
-        )
-        os.close(status_in)
-        self.inner = _read_pid(status, "switch", self)
-
-
 @contextmanager
-def _switch() -> Iterator[_Switch]:
-    switch = _Switch()
-    try:
-        switch.send(b"link set lo up\nlink add br0 type bridge\nlink set br0 up\n")
-        yield switch
-    finally:
-        switch.kill()
+def _speaking(name: str, sandbox: Sequence[str], program: str, files: Sequence[int] = ()) -> Iterator["_Speaking"]:
+    """Run a shell program in new namespaces, from the moment they are whole.
 
-
-@contextmanager
-def _started(name: str, switch: _Switch, image: Path, topology: Topology, mounts: Sequence[str]) -> Iterator[int]:
-    """Start one machine; gives the process id of its first process."""
+    bubblewrap tells its child's number before users are mapped and mounts made; the program speaks after.
+    """
     status, status_in = os.pipe()
+    process = Conversation(
+        [*sandbox, "--json-status-fd", str(status_in), "sh", "-c", f"echo ready && exec {program}"],
+        pass_fds=[status_in, *files],
+    )
+    try:
+        os.close(status_in)
+        with os.fdopen(status) as file:
+            line = file.readline()
+        if not line or process.receive(SECONDS_TO_START) is None:
+            raise LabError(f"{name} did not start: " + "\n".join(process.log()))
+        yield _Speaking(process, int(json.loads(line)["child-pid"]))
+    finally:
+        process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaking:
+    """A process in namespaces of its own: how to speak to it, and its first process there."""
+
+    process: Conversation
+    pid: int
+
+
+@contextmanager
+def _switch() -> Iterator[_Speaking]:
+    """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
+    with _speaking("switch", _switch_argv(), f"{_tool('ip')} -batch -") as switch:
+        switch.process.send(b"link set lo up\nlink add br0 type bridge\nlink set br0 up\n")
+        yield switch
+
+
+@contextmanager
+def _started(name: str, switch: _Speaking, image: Path, topology: Topology, mounts: Sequence[str]) -> Iterator[int]:
+    """Start one machine; gives the process id of its first process."""
     files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
-    argv = [
-        _tool("nsenter"), f"--target={switch.inner}", "--user", "--net", "--preserve-credentials", "--",
+    sandbox = [
+        _tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
         _tool("bwrap"), "--ro-bind", str(image), "/", "--dev", "/dev", "--proc", "/proc",
         *(part for each in WRITABLE for part in ("--tmpfs", each)),
         *(part for path, descriptor in files for part in ("--bind-data", str(descriptor), path)),
         "--ro-bind", str(PACKAGE), "/opt/doublehop/doublehop", *mounts,
         "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--hostname", name, "--cap-add", "ALL",
         "--die-with-parent", "--chdir", "/", "--clearenv", "--setenv", "PATH", ENVIRONMENT["PATH"],
-        "--json-status-fd", str(status_in), "sh", "-c", "echo ready && exec sleep infinity",
     ]
-    process = Conversation(argv, pass_fds=[status_in, *(each for _, each in files)])
-    for descriptor in (status_in, *(each for _, each in files)):
-        os.close(descriptor)
     try:
-        pid = _read_pid(status, name, process)
-        if process.receive(SECONDS_TO_START) is None:  # its mounts are in place when its first program speaks
-            raise LabError(f"{name} did not start: " + "\n".join(process.log()))
-        yield pid
+        with _speaking(name, sandbox, "sleep infinity", [each for _, each in files]) as machine:
+            yield machine.pid
     finally:
-        process.kill()
+        for _, descriptor in files:
+            os.close(descriptor)
 
 
 def _memory_file(content: str) -> int:
@@ -187,14 +198,6 @@ def _memory_file(content: str) -> int:
     os.write(descriptor, content.encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def _read_pid(status: int, name: str, process: Conversation) -> int:
-    with os.fdopen(status) as file:
-        line = file.readline()
-    if not line:
-        raise LabError(f"{name} did not start: " + "\n".join(process.log()))
-    return int(json.loads(line)["child-pid"])
 
 
 def _image(spec: ImageSpec, progress: Progress) -> Path:

@@ -73,7 +73,12 @@ def _get_ticket(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any] | None:
     return None
 
 
+UNREACHABLE = "BACK_END_UNREACHABLE"
 LOGIN_ERRORS = {
+    "Connection refused": UNREACHABLE,
+    "could not translate host name": UNREACHABLE,
+    "timeout expired": UNREACHABLE,
+    "server closed the connection unexpectedly": UNREACHABLE,
     "does not exist": "LOGIN_FAILED",
     "GSSAPI authentication failed": "LOGIN_FAILED",
     "accepting GSS security context failed": "KRB_AP_ERR_MODIFIED",

@@ -1,0 +1,150 @@
+"""Times a lab and its scenarios beside the bare protocol work; prints figures and ratios."""
+
+import dataclasses
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from doublehop import catalogue, lab, providers, topology
+from doublehop.execute import applied, execute
+from doublehop.lab import Lab
+from doublehop.model import Request, Scenario, VerdictKind
+from doublehop.probe import url_of
+from doublehop.wait import until
+
+ROUNDS = 7
+TOPOLOGY = topology.load()
+SUBJECT = "constrained::kcd-kerberos-only"
+
+# The same two hops by hand: sign in, ask the page without a back end, ask the database as the same user.
+BOTH_HOPS = """
+kinit -c FILE:/tmp/floor {principal} >/dev/null && export KRB5CCNAME=FILE:/tmp/floor &&
+curl -sf --negotiate -u : {url} >/dev/null &&
+psql -qAt 'host={sql} port=1433 dbname=postgres user={account} krbsrvname=MSSQLSvc require_auth=gss' \
+     -c 'select 1' >/dev/null
+"""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def show(name: str, ours: Sequence[float], floor: Sequence[float]) -> None:
+    """One line: median, median of the floor, ratio of the two."""
+    mine, bare = statistics.median(ours), statistics.median(floor)
+    print(f"{name:28} {mine:7.3f} s   floor {bare:7.3f} s   ratio {mine / bare:5.2f}   ({len(ours)} rounds)", flush=True)
+
+
+def fresh_lab() -> AbstractContextManager[Lab]:
+    """A lab of its own, without progress."""
+    return lab.up(providers.make("local"), TOPOLOGY, lambda text: None)
+
+
+def agree(scenario: Scenario, running: Lab) -> None:
+    """Run one scenario, which has to agree: a fast failure is no figure."""
+    verdict = execute(scenario, running).verdict
+    assert verdict.kind is VerdictKind.AGREED, verdict
+
+
+def first_request(scenario: Scenario) -> None:
+    """From nothing to the first answered two-hop request."""
+    with fresh_lab() as running:
+        agree(scenario, running)
+
+
+def up_seconds(scenario: Scenario) -> float:
+    """The same without the time to take the lab down."""
+    started = time.perf_counter()
+    with fresh_lab() as running:
+        agree(scenario, running)
+        return time.perf_counter() - started
+
+
+def up_by_hand(scenario: Scenario, running: Lab) -> float:
+    """Start `samba` on the state it had, until `kinit` works, then make the same request.
+
+    This happens in the domain controller's machine of a lab that stands anyway: the same bytes, the same
+    namespace, and nothing of doublehop between.
+    """
+    dc, client = running.machines["dc1"], running.machines["client1"]
+    with applied(scenario, running) as standing:
+        assert isinstance(scenario.when, Request)
+        principal, password = standing.scope.principal("alice"), standing.passwords["alice"]
+        dc.run("pkill", "-KILL", "samba")
+        until("the end of samba", 10, lambda: None if dc.run("ss", "-ltnH", "sport = :88").stdout else True)
+        started = time.perf_counter()
+        dc.run("samba", "--daemon", "--model=single").check()
+        until("the KDC's port", 20, lambda: True if dc.run("ss", "-ltnH", "sport = :88").stdout else None)
+        until("a ticket", 20, lambda: True if client.run("kinit", principal, stdin=password).code == 0 else None)
+        answer = client.run("curl", "-sf", "--negotiate", "-u", ":", url_of(scenario.when, standing.scope)).check()
+        seconds = time.perf_counter() - started
+        assert '"identity"' in answer.stdout, answer.stdout
+        running.client.ask("reconnect")
+    return seconds
+
+
+def both_hops_by_hand(scenario: Scenario, running: Lab) -> float:
+    """One shell that does the protocol work of both hops."""
+    with applied(scenario, running) as standing:
+        assert isinstance(scenario.when, Request)
+        scope = standing.scope
+        script = BOTH_HOPS.format(principal=scope.principal("alice"), account=scope.account("alice"),
+                                  url=f"{scope.fill(scenario.when.get)}?back_ends=", sql=TOPOLOGY.fqdn("sql1"))
+        client = running.machines["client1"]
+        return timed(lambda: client.run("sh", "-c", script, stdin=standing.passwords["alice"]).check())
+
+
+def renamed(scenarios: Sequence[Scenario], number: int) -> list[Scenario]:
+    """This many scenarios, the given ones over and over under new names."""
+    return [dataclasses.replace(scenarios[at % len(scenarios)], id=f"{scenarios[at % len(scenarios)].id}-{at}")
+            for at in range(number)]
+
+
+def memory() -> int:
+    """This process's present memory in KiB."""
+    gc.collect()
+    with open("/proc/self/statm") as file:  # noqa: PTH123 - a kernel file
+        return int(file.read().split()[1]) * resource.getpagesize() // 1024
+
+
+def growth(scenarios: Sequence[Scenario], number: int) -> tuple[float, int]:
+    """Seconds for each of this many scenarios in one lab, and how much memory they cost this process."""
+    chosen = renamed(scenarios, number)
+    with fresh_lab() as running:
+        agree(scenarios[0], running)
+        before = memory()
+        seconds = timed(lambda: [agree(each, running) for each in chosen])
+        return seconds / number, memory() - before
+
+
+def main() -> None:
+    """Run every benchmark."""
+    every = catalogue.load(TOPOLOGY)
+    scenario = catalogue.select(every, [SUBJECT])[0]
+    first_request(scenario)  # builds what is missing
+
+    with fresh_lab() as standing:
+        pairs = [(up_seconds(scenario), up_by_hand(scenario, standing)) for _ in range(ROUNDS)]
+    show("warm up to first request", [each for each, _ in pairs], [each for _, each in pairs])
+
+    with fresh_lab() as standing:
+        agree(scenario, standing)
+        both = [(timed(lambda: agree(scenario, standing)), both_hops_by_hand(scenario, standing))
+                for _ in range(3 * ROUNDS)]
+    show("one scenario", [each for each, _ in both], [each for _, each in both])
+
+    sample = [each for each in every if isinstance(each.when, Request) and not each.given.duplicate_spns][:60]
+    rounds = [(growth(sample, 60), growth(sample, 600)) for _ in range(5)]
+    show("each of 600, floor: each of 60", [large[0] for _, large in rounds], [small[0] for small, _ in rounds])
+    kept = statistics.median(large[1] for _, large in rounds)
+    print(f"memory kept after 600 scenarios: {kept:.0f} KiB (median of {len(rounds)})")
+
+
+if __name__ == "__main__":
+    main()

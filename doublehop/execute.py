@@ -69,6 +69,7 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
+    lab.passwords = {scope.account(label): each for label, each in passwords.items()}
     undo = lab.client.ask("change", changes=directory.plan(scope, passwords))
     try:
         _apply_to_machines(scenario, scope, lab, passwords)

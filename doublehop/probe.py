@@ -89,6 +89,6 @@ def register(registration: Registration, scope: Scope, lab: Lab) -> Observation:
                               [scope.fill(registration.register)])
     arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
     if registration.by != "administrator":
-        secret = lab.secrets[scope.account(registration.by)]
-        arguments |= {"user": secret.principal, "password": secret.password}
+        password = lab.password(scope.account(registration.by))
+        arguments |= {"user": scope.principal(registration.by), "password": password}
     return Observation(directory=lab.client.ask("attempt", **arguments))

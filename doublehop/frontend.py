@@ -61,6 +61,7 @@ class WindowsAuthentication:
     useKernelMode: bool = True
     useAppPoolCredentials: bool = False
     authPersistNonNTLM: bool = True
+    authPersistSingleRequest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -146,7 +146,7 @@ class Server:
         headers = {}
         if leg.answer:
             headers["WWW-Authenticate"] = write_token("Negotiate", leg.answer)
-        if leg.caller and endpoint.windows.authPersistNonNTLM:
+        if leg.caller and _kept(endpoint.windows):
             headers["Persistent-Auth"] = "true"
         self._note(request, endpoint, 200, None)
         return web.json_response(answer, headers=headers)
@@ -165,7 +165,7 @@ class Server:
     async def _authenticate(self, request: web.BaseRequest, endpoint: Endpoint, connection: Connection) -> Leg:
         header = request.headers.get("Authorization", "")
         if not header:
-            kept = endpoint.windows.authPersistNonNTLM and connection.proven_for == endpoint.name
+            kept = _kept(endpoint.windows) and connection.proven_for == endpoint.name
             return Leg(caller=connection.caller if kept else None)
         connection.caller = None
         offered = _negotiate_offered(endpoint.windows)
@@ -204,6 +204,11 @@ def _step(connection: Connection, account: keys.Account, token: bytes) -> Leg:
     except gssapi.exceptions.GSSError as failure:
         return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
     return connection.exchange.step(token)
+
+
+def _kept(windows: WindowsAuthentication) -> bool:
+    """Whether a connection stays authenticated after a request (rows B-23, B-24)."""
+    return windows.authPersistNonNTLM and not windows.authPersistSingleRequest
 
 
 def _negotiate_offered(windows: WindowsAuthentication) -> bool:

@@ -155,7 +155,8 @@ class Expect:
 
     `spn` is what the client asks the KDC for and `kdc` the error it answers (empty: a ticket). `error` is
     the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
-    reports or the error that stopped the second hop. `directory` is the LDAP result of a registration.
+    reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
+    `directory` the LDAP result of a registration.
     """
 
     __pydantic_config__ = STRICT
@@ -172,6 +173,7 @@ class Expect:
     sees: dict[str, str] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
     handshakes: int | None = None
+    http: str | None = None
     directory: str = ""
 
 

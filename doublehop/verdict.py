@@ -58,6 +58,8 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         yield from _compare("client", "offers", expect.offers, saw.offers)
     if expect.handshakes is not None:
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
+    if expect.http is not None:
+        yield from _compare("client", "http", expect.http, saw.http)
     if spn and scope.given.dc_reachable_from_client:
         line = _line_for(spn, observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))

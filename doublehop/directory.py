@@ -43,12 +43,14 @@ def account_control(principal: Principal, base: int) -> str:
 def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) -> list[Change]:
     """Every change that makes the directory hold what the scenario gives, or just a part of it.
 
-    `passwords` maps the labels of its users and accounts to their passwords.
+    `passwords` maps the labels of its users and accounts to their passwords. SPNs are taken away before any
+    is given, so that one can move, and computers come before accounts, so that HOST comes first (row A-16).
     """
     given = only or scope.given
     return [
-        *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
+        *(each for label, facts in given.computers.items() for each in _without_spns(scope, label, facts)),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),
+        *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
         *(dns_record(scope, label, text) for label, text in given.names.items()),
@@ -73,10 +75,14 @@ def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
     return {"do": "add", "dn": scope.dn(label), "attributes": {name: each for name, each in attributes.items() if each}}
 
 
+def _without_spns(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
+    if facts.without_spns:
+        spns = [scope.fill(each) for each in facts.without_spns]
+        yield modify(scope.dn(label), "delete", "servicePrincipalName", spns)
+
+
 def _computer(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
     dn = scope.dn(label)
-    if facts.without_spns:
-        yield modify(dn, "delete", "servicePrincipalName", [scope.fill(each) for each in facts.without_spns])
     if facts.spns:
         yield modify(dn, "add", "servicePrincipalName", [scope.fill(each) for each in facts.spns])
     if any(getattr(facts, name) for name in FLAGS):

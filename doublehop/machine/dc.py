@@ -37,11 +37,25 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
         dns_backend="SAMBA_INTERNAL", dom_for_fun_level=DS_DOMAIN_FUNCTION_2016, base_schema="2019",
         skip_sysvolacl=True,  # without root the file system takes no such ACL
     )
+    _let_administrators_write(result.samdb, "ms-DS-Allowed-To-Act-On-Behalf-Of-Other-Identity")
     for each in computers:
         _join(result.samdb, each, realm=realm, password=password)
     for each in records:
         (data,) = each["attributes"]["dnsRecord"]
         result.samdb.add({"dn": each["dn"], "objectClass": "dnsNode", "dnsRecord": base64.b64decode(data["base64"])})
+
+
+def _let_administrators_write(samdb: Any, attribute: str) -> None:
+    """Take `systemOnly` off an attribute in the schema.
+
+    Windows lets whoever may write an account write its RBCD descriptor over LDAP (row C-13). Samba follows the
+    published schema to the letter and refuses that to all but itself.
+    """
+    samdb.modify_ldif(
+        f"dn: CN={attribute},{samdb.get_schema_basedn()}\nchangetype: modify\n"
+        "replace: systemOnly\nsystemOnly: FALSE\n", ["relax:0"],
+    )
+    samdb.set_schema_update_now()
 
 
 def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) -> None:

@@ -82,6 +82,7 @@ LOGIN_ERRORS = {
     "does not exist": "LOGIN_FAILED",
     "GSSAPI authentication failed": "LOGIN_FAILED",
     "accepting GSS security context failed": "KRB_AP_ERR_MODIFIED",
+    "The ticket isn't for us": "KRB_AP_ERR_MODIFIED",
 }
 
 

@@ -43,6 +43,7 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
                  for name, each in fixed.items()}
     _in_loop(_running["server"].configure(READ_FRONT_END.validate_python(config), unlocked, signed_in))
+    keys.forget(_running["server"].machine.account.ccache)
     keys.forget_all(_unlocked)
     _unlocked[:] = unlocked.values()
 

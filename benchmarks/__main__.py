@@ -17,7 +17,7 @@ from doublehop.wait import until
 
 ROUNDS = 7
 TOPOLOGY = topology.load()
-SUBJECT = "constrained::kcd-kerberos-only"
+SUBJECT = "constrained::listed"
 
 # The same two hops by hand: sign in, ask the page without a back end, ask the database as the same user.
 BOTH_HOPS = """

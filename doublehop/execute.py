@@ -35,7 +35,7 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     observation: Observation | None = None
     try:
         with applied(scenario, lab) as standing:
-            observation = _probe(scenario, standing.scope, lab)
+            observation = _probe(scenario, standing, lab)
         verdict = judge(scenario.expect, observation, standing.scope)
     except LabError as failure:
         lab.broken = lab.broken or str(failure).splitlines()[0]
@@ -43,12 +43,12 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
 
 
-def _probe(scenario: Scenario, scope: Scope, lab: Lab) -> Observation:
+def _probe(scenario: Scenario, standing: "Applied", lab: Lab) -> Observation:
     match scenario.when:
         case Request() as request:
-            return observe(request, scope, lab)
+            return observe(request, standing.scope, lab)
         case Registration() as registration:
-            return register(registration, scope, lab)
+            return register(registration, standing.scope, standing.passwords, lab)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,6 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
-    lab.passwords = {scope.account(label): each for label, each in passwords.items()}
     undo = lab.client.ask("change", changes=directory.plan(scope, passwords))
     try:
         _apply_to_machines(scenario, scope, lab, passwords)

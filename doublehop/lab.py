@@ -107,12 +107,7 @@ class Lab:
     machines: Mapping[str, Machine]
     agents: Mapping[str, Agent]
     secrets: dict[str, Secret]
-    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     broken: str = ""
-
-    def password(self, account: str) -> str:
-        """The password of a machine's account, or of one that the scenario in force owns."""
-        return self.passwords[account] if account in self.passwords else self.secrets[account].password
 
     @property
     def dc(self) -> Agent:

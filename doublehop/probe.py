@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from doublehop import directory
@@ -83,12 +84,16 @@ def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[Kd
     return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)
 
 
-def register(registration: Registration, scope: Scope, lab: Lab) -> Observation:
-    """Try to write an SPN, as `setspn` would, and read the directory's answer."""
+def register(registration: Registration, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
+    """Try to write an SPN, as `setspn` would, and read the directory's answer.
+
+    `passwords` are those of the scenario's own accounts, by label; machines' are the lab's.
+    """
     change = directory.modify(scope.dn(registration.on), "add", "servicePrincipalName",
                               [scope.fill(registration.register)])
     arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
-    if registration.by != "administrator":
-        password = lab.password(scope.account(registration.by))
-        arguments |= {"user": scope.principal(registration.by), "password": password}
+    writer = registration.by
+    if writer != "administrator":
+        password = passwords[writer] if writer in passwords else lab.secrets[scope.account(writer)].password
+        arguments |= {"user": scope.principal(writer), "password": password}
     return Observation(directory=lab.client.ask("attempt", **arguments))

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.delegation
 
 MY_BUG = """
 [my-bug]
-from = "constrained::kcd-kerberos-only"
+from = "constrained::listed"
 title = "My bug"
 why = "A scenario that a user wrote."
 sources = []
@@ -25,7 +25,7 @@ expect = { spn = "HTTP/{portal}", status = 200, scheme = "Kerberos", user = "ali
 def standing(doublehop):
     """A standing lab in one scenario's configuration; gives its name."""
     name = f"test-{os.getpid()}"
-    done = doublehop("up", "--name", name, "--scenario", "constrained::kcd-kerberos-only")
+    done = doublehop("up", "--name", name, "--scenario", "constrained::listed")
     assert done.returncode == 0, done.stderr
     yield name, re.search(r"http://\S+/whoami", done.stdout)[0]
     assert doublehop("down", "--name", name).returncode == 0
@@ -54,7 +54,7 @@ def test_exec_gives_the_programs_own_exit_code(standing, doublehop):
 def test_status_names_the_standing_lab(standing, doublehop):
     line = next(each for each in doublehop("status").stdout.splitlines() if each.startswith(standing[0]))
     assert "local" in line
-    assert "constrained::kcd-kerberos-only" in line
+    assert "constrained::listed" in line
 
 
 def test_a_second_lab_of_one_name_is_refused(standing, doublehop):

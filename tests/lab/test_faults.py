@@ -18,7 +18,7 @@ def session():
 
 @pytest.fixture(scope="module")
 def scenario():
-    return catalogue.select(catalogue.load(topology.load()), ["constrained::kcd-kerberos-only"])[0]
+    return catalogue.select(catalogue.load(topology.load()), ["constrained::listed"])[0]
 
 
 @pytest.mark.parametrize("machine", ["dc1", "web1", "sql1", "client1"])

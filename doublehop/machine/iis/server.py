@@ -170,9 +170,11 @@ class Server:
         connection.caller = None
         offered = _negotiate_offered(endpoint.windows)
         read = read_token(header)
-        if read is None or read[0].lower() != "negotiate" or not offered or endpoint.opens_with is None:
+        if read is None or read[0].lower() != "negotiate" or not offered:
             connection.exchange = None
             return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no Negotiate token that this site takes"))
+        if endpoint.opens_with is None:
+            return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
         leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1])
         if leg.caller or leg.refusal:
             connection.exchange = None

@@ -6,7 +6,8 @@
     └── LabError            the lab itself failed; a scenario that meets it is *broken*, never *disagreed*
         ├── MachineDied     a machine's agent ended; carries its last log lines
         ├── AgentFailed     an operation inside a machine raised; carries its text
-        └── Deadline        something did not happen in time; carries the last thing seen
+        ├── Deadline        something did not happen in time; carries the last thing seen
+        └── Refused         the directory would not hold what a scenario gives; the lab itself is whole
 """
 
 from collections.abc import Sequence
@@ -65,3 +66,7 @@ class Deadline(LabError):
         self.what = what
         self.seconds = seconds
         self.last_seen = last_seen
+
+
+class Refused(LabError):
+    """The directory took none of the changes it was asked for, and is as it was before."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop import directory
-from doublehop.errors import LabError
+from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
 from doublehop.lab import Lab, new_password, user_secret
 from doublehop.model import (
@@ -38,7 +38,8 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
             observation = _probe(scenario, standing, lab)
         verdict = judge(scenario.expect, observation, standing.scope)
     except LabError as failure:
-        lab.broken = lab.broken or str(failure).splitlines()[0]
+        if not isinstance(failure, Refused):
+            lab.broken = lab.broken or str(failure).splitlines()[0]
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
 
@@ -69,7 +70,7 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
-    undo = lab.client.ask("change", changes=directory.plan(scope, passwords))
+    undo = lab.change(directory.plan(scope, passwords))
     try:
         _apply_to_machines(scenario, scope, lab, passwords)
         if default_ccache and isinstance(scenario.when, Request):
@@ -107,12 +108,12 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
         if not given.dc_reachable_from_client:
             lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=False)
         pending = [
-            lab.client.send("change", changes=undo),
             lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
         ]
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
+        lab.change(undo)
         for each in pending:
             each.result()
     except LabError as failure:

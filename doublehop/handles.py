@@ -63,8 +63,8 @@ class Directory:
         bench.scope = dataclasses.replace(bench.scope, given=both)
         bench.passwords |= {label: new_password() for label in [*new.users, *new.accounts]}
         changes = directory.plan(bench.scope, bench.passwords, only=new)
-        undo = bench.lab.client.ask("change", changes=changes)
-        bench.undo.callback(bench.lab.client.ask, "change", changes=undo)
+        undo = bench.lab.change(changes)
+        bench.undo.callback(bench.lab.change, undo)
 
     def read(self, label: str, *attributes: str) -> dict[str, list[str]]:
         """Attributes of the account behind a label, binary ones as base64."""

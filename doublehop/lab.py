@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop import directory
-from doublehop.errors import AgentFailed, MachineDied
+from doublehop.errors import AgentFailed, MachineDied, Refused
 from doublehop.model import Need, Role
 from doublehop.providers import Machine, Progress, Provider
 from doublehop.run import DuplexStream
@@ -36,11 +36,15 @@ class Agent:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._stream: DuplexStream = machine.open("python3", "-m", MODULES[machine.role])
+        self._asked = 0
+        self._answers: dict[int, Any] = {}
+        self._answered = 0
 
     def send(self, operation: str, **arguments: Any) -> "Pending":
         """Ask without waiting for the answer; several machines can work at once."""
         self._stream.send(json.dumps({"op": operation, "args": arguments}).encode() + b"\n")
-        return Pending(self, operation)
+        self._asked += 1
+        return Pending(self, operation, self._asked)
 
     def ask(self, operation: str, **arguments: Any) -> Any:
         """Ask, and wait for the answer.
@@ -49,12 +53,15 @@ class Agent:
         """
         return self.send(operation, **arguments).result()
 
-    def answer(self, operation: str) -> Any:
-        """The next answer; requests are answered in order."""
-        line = self._stream.receive(ANSWER_SECONDS)
-        if line is None:
-            raise MachineDied(self.machine.name, self._stream.log())
-        answer = json.loads(line)
+    def answer(self, number: int, operation: str) -> Any:
+        """The answer to the request of this number; they come in order, and early ones are kept."""
+        while self._answered < number:
+            line = self._stream.receive(ANSWER_SECONDS)
+            if line is None:
+                raise MachineDied(self.machine.name, self._stream.log())
+            self._answered += 1
+            self._answers[self._answered] = json.loads(line)
+        answer = self._answers.pop(number)
         if "error" in answer:
             raise AgentFailed(self.machine.name, operation, answer["error"])
         return answer["ok"]
@@ -74,10 +81,11 @@ class Pending:
 
     agent: Agent
     operation: str
+    number: int
 
     def result(self) -> Any:
         """Wait for it."""
-        return self.agent.answer(self.operation)
+        return self.agent.answer(self.number, self.operation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +131,17 @@ class Lab:
     def sql(self) -> Agent:
         """The back end's agent."""
         return self.agents[self.topology.only(Role.BACK_END)]
+
+    def change(self, changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Change the directory; gives the changes that take it back.
+
+        Raises Refused when the directory will not hold them.
+        """
+        answer = self.client.ask("change", changes=changes)
+        if "refused" in answer:
+            raise Refused(f"the directory refused what the scenario gives: {answer['refused']}")
+        undo: list[dict[str, Any]] = answer["undo"]
+        return undo
 
     def front_end(self, name: str) -> Agent:
         """One web server's agent."""

@@ -23,7 +23,7 @@ import requests
 import requests_kerberos
 import spnego
 import spnego.exceptions
-from ldap3.core.exceptions import LDAPException
+from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import bring_up_network, run, serve, until
@@ -61,10 +61,12 @@ def _connected(**how: str) -> Directory:
         raise ConnectionError(str(failure)) from failure
 
 
-def change(*, changes: list[Change]) -> list[Change]:
-    """Apply directory changes as administrator; gives their undo."""
-    undo: list[Change] = _directory["admin"].apply(changes)
-    return undo
+def change(*, changes: list[Change]) -> dict[str, Any]:
+    """Apply directory changes as administrator; gives their undo, or why the directory took none of them."""
+    try:
+        return {"undo": _directory["admin"].apply(changes)}
+    except LDAPOperationResult as refusal:
+        return {"refused": str(refusal)}
 
 
 def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
@@ -178,14 +180,14 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
 
 
 def _probe_http2(url: str, target: str) -> dict[str, Any]:
-    """Ask over HTTP/2 with prior knowledge; only curl speaks that here (row B-30)."""
+    """Ask with an offer to go on in HTTP/2, which only curl makes here (row B-30)."""
     text = run(
         "curl", "--silent", "--show-error", "--http2", "--negotiate", "--user", ":", "--delegation", "policy",
         "--write-out", "\n%{http_code} %{http_version}", url, timeout=REQUEST_SECONDS,
     )
     body, _, tail = text.rpartition("\n")
     status, version = tail.split()
-    return {"spn": f"HTTP/{target}", "status": int(status), "http": version, "body": body, "handshakes": 1}
+    return {"spn": f"HTTP/{target}", "status": int(status), "http": version, "body": body}
 
 
 def canonical_name(host: str) -> str:

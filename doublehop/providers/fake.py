@@ -18,7 +18,7 @@ from doublehop.topology import Topology
 REFUSED = {"spn": "", "error": "", "status": 401, "offers": ["Negotiate"], "delegated": False, "handshakes": 0,
            "mutual": False, "http": "1.1", "body": ""}
 ANSWERS: Mapping[str, Any] = {
-    "change": [], "log_mark": 0, "log_since": "", "log": [], "sign_in": "", "attempt": "success",
+    "change": {"undo": []}, "log_mark": 0, "log_since": "", "log": [], "sign_in": "", "attempt": "success",
     "read": {"msDS-KeyVersionNumber": ["1"]}, "probe": REFUSED,
 }
 

@@ -46,10 +46,12 @@ class LocalError(IntEnum):
     NO_KDC_REACHABLE = 156
     WRONG_PRINCIPAL = 144
     NO_MATCHING_KEY = 181  # KRB5_KT_NOTFOUND
-    NO_MATCHING_KEY_VERSION = 222  # KRB5_KT_KVNONOTFOUND
+    NO_MATCHING_KEY_VERSION = 230  # KRB5_KT_KVNONOTFOUND
     NO_CREDENTIALS_CACHE = 195  # KRB5_FCC_NOFILE
-    TICKET_NOT_FOUND = 243  # KRB5_CC_NOT_KTYPE and friends end here
+    TICKET_NOT_FOUND = 141  # KRB5_CC_NOTFOUND
 
+
+NAMES: dict[int, str] = {each.value: each.name for table in (KrbError, LocalError) for each in table}
 
 ACCEPTOR_ALIASES: dict[int, KrbError] = {
     KrbError.KRB_AP_ERR_BAD_INTEGRITY: KrbError.KRB_AP_ERR_MODIFIED,
@@ -65,10 +67,7 @@ ACCEPTOR_ALIASES: dict[int, KrbError] = {
 
 def name_of(offset: int) -> str:
     """Name an error by its offset in the table, or label a number nobody has named."""
-    for table in (KrbError, LocalError):
-        if offset in table:
-            return str(table(offset).name)
-    return f"UNKNOWN ({offset})"
+    return NAMES.get(offset, f"UNKNOWN ({offset})")
 
 
 def from_minor(minor: int) -> int:

@@ -5,6 +5,7 @@ Names of sections and attributes are those of `applicationHost.config` (IIS conf
 front end and real IIS alike.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -125,12 +126,15 @@ class Binding:
     host: str
 
 
+_BINDING = re.compile(r"(?P<address>\*|[0-9]{1,3}(\.[0-9]{1,3}){3}):(?P<port>[0-9]{1,5}):(?P<host>[^:\s]*)")
+
+
 def parse_binding(text: str) -> Binding:
     """Read `address:port:host`.
 
     Raises ValueError with the expected form when the text is something else.
     """
-    parts = text.split(":")
-    if len(parts) != 3 or not parts[1].isdigit() or not 0 < int(parts[1]) < 65536:
+    found = _BINDING.fullmatch(text)
+    if found is None or not 0 < int(found["port"]) < 65536:
         raise ValueError(f"expected address:port:host such as '*:80:', not {text!r}")
-    return Binding(address=parts[0], port=int(parts[1]), host=parts[2].lower())
+    return Binding(address=found["address"], port=int(found["port"]), host=found["host"].lower())

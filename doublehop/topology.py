@@ -105,7 +105,7 @@ def load(path: Path = LAB / "topology.toml") -> Topology:
     """
     try:
         raw = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as failure:
+    except (OSError, ValueError) as failure:  # not there, not text, or not TOML (which says the line)
         raise InputError(str(path), str(failure)) from failure
     try:
         topology = TypeAdapter(Topology).validate_python(raw)

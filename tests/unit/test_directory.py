@@ -1,0 +1,142 @@
+"""Directory changes: what each fact of a scenario becomes, attribute by attribute and byte by byte."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doublehop import directory
+from doublehop.model import Given, Principal
+from doublehop.scope import Scope
+
+USERS = "CN=Users,DC=DOUBLEHOP,DC=TEST"
+PASSWORD = "pa'ss\"wörd"
+
+
+@pytest.fixture
+def plan(topology):
+    def make(password=PASSWORD, **facts):
+        given = Given(**{"users": {}, **facts})
+        scope = Scope(topology=topology, given=given, prefix="s1")
+        return directory.plan(scope, {label: password for label in [*given.users, *given.accounts]})
+
+    return make
+
+
+def decoded(value):
+    return base64.b64decode(value["base64"])
+
+
+def test_a_user_is_added_with_password_and_aes_keys(plan):
+    (change,) = plan(users={"alice": Principal()})
+    password = change["attributes"].pop("unicodePwd")
+    assert change == {"do": "add", "dn": f"CN=s1-alice,{USERS}", "attributes": {
+        "objectClass": ["user"], "sAMAccountName": ["s1-alice"], "userAccountControl": ["66048"],
+        "msDS-SupportedEncryptionTypes": ["24"],
+    }}
+    assert [decoded(each).decode("utf-16-le") for each in password] == [f'"{PASSWORD}"']
+
+
+def test_an_account_gets_its_names_and_rights(plan):
+    (change,) = plan(names={}, accounts={"pool": Principal(
+        spns=("HTTP/{web1}",), allowed_to_delegate_to=("MSSQLSvc/{sql1}", "MSSQLSvc/{sql1}:1433"))})
+    assert change["attributes"]["servicePrincipalName"] == ["HTTP/web1.doublehop.test"]
+    assert change["attributes"]["msDS-AllowedToDelegateTo"] == [
+        "MSSQLSvc/sql1.doublehop.test", "MSSQLSvc/sql1.doublehop.test:1433"]
+
+
+CONTROLS = {  # MS-ADTS 2.2.16
+    "trusted_for_delegation": 0x80000,
+    "account_not_delegated": 0x100000,
+    "trusted_to_auth_for_delegation": 0x1000000,
+}
+
+
+@pytest.mark.parametrize(("fact", "bit"), CONTROLS.items(), ids=CONTROLS)
+def test_a_claim_is_one_bit_of_user_account_control(plan, fact, bit):
+    (user,) = plan(users={"alice": Principal(**{fact: True})})
+    (computer,) = plan(computers={"web1": Principal(**{fact: True})})
+    assert user["attributes"]["userAccountControl"] == [str(0x200 | 0x10000 | bit)]
+    assert computer == {"do": "modify", "how": "replace", "dn": "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST",
+                        "attribute": "userAccountControl", "values": [str(0x1000 | bit)]}
+
+
+def test_a_computer_is_changed_only_in_what_is_said_of_it(plan):
+    assert plan(computers={"web1": Principal()}) == []
+    changes = plan(computers={"web1": Principal(
+        spns=("HTTP/{web1}",), without_spns=("HOST/{web1}",), allowed_to_delegate_to=("MSSQLSvc/{sql1}",))})
+    assert [(each["how"], each["attribute"], each["values"]) for each in changes] == [
+        ("delete", "servicePrincipalName", ["HOST/web1.doublehop.test"]),
+        ("add", "servicePrincipalName", ["HTTP/web1.doublehop.test"]),
+        ("replace", "msDS-AllowedToDelegateTo", ["MSSQLSvc/sql1.doublehop.test"]),
+    ]
+    assert {each["dn"] for each in changes} == {"CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"}
+
+
+def test_rbcd_names_who_may_act_once_they_exist(plan):
+    changes = plan(
+        users={"alice": Principal()}, accounts={"pool": Principal()},
+        computers={"sql1": Principal(principals_allowed_to_delegate_to_account=("pool", "web1"))},
+    )
+    assert [each["do"] for each in changes] == ["add", "add", "allow-to-act"]
+    assert changes[-1] == {
+        "do": "allow-to-act", "dn": "CN=SQL1,CN=Computers,DC=DOUBLEHOP,DC=TEST",
+        "principals": [f"CN=s1-pool,{USERS}", "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"],
+    }
+
+
+def test_memberships_follow_their_member(plan):
+    user, protected, *groups = plan(users={"alice": Principal(protected_user=True, groups=2)})
+    assert user["dn"] == f"CN=s1-alice,{USERS}"
+    assert protected == directory.modify(f"CN=Protected Users,{USERS}", "add", "member", [user["dn"]])
+    assert groups == [{"do": "add", "dn": f"CN=s1-alice-g{number},{USERS}", "attributes": {
+        "objectClass": ["group"], "sAMAccountName": [f"s1-alice-g{number}"], "member": [user["dn"]],
+    }} for number in range(2)]
+
+
+HEADER = {  # MS-DNSP 2.3.2.2: DataLength, Type, Version, Rank, Flags, Serial, TtlSeconds, Reserved, TimeStamp
+    "data length": (2, "little"), "type": (2, "little"), "version": (1, "little"), "rank": (1, "little"),
+    "flags": (2, "little"), "serial": (4, "little"), "ttl": (4, "big"), "reserved": (4, "little"),
+    "time": (4, "little"),
+}
+
+
+def record(kind, data):
+    values = (len(data), kind, 5, 240, 0, 1, 900, 0, 0)
+    return b"".join(value.to_bytes(*how) for value, how in zip(values, HEADER.values(), strict=True)) + data
+
+
+RECORDS = {
+    "A web1": record(1, bytes([10, 93, 0, 21])),
+    "CNAME web1": record(5, b"\x15\x03\x04web1\x09doublehop\x04test\x00"),
+    "CNAME portal": record(5, b"\x1a\x04\x06portal\x02s1\x09doublehop\x04test\x00"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), RECORDS.items(), ids=RECORDS)
+def test_a_dns_name_is_a_node_with_one_record(plan, text, expected):
+    *_, change = plan(names={"portal": "A web2", "intra": text})
+    assert change["dn"] == ("DC=intra.s1,DC=doublehop.test,CN=MicrosoftDNS,DC=DomainDnsZones,"
+                            "DC=DOUBLEHOP,DC=TEST")
+    assert change["attributes"]["objectClass"] == ["dnsNode"]
+    assert [decoded(each).hex(" ") for each in change["attributes"]["dnsRecord"]] == [expected.hex(" ")]
+
+
+def test_an_a_record_byte_by_byte(topology):
+    change = directory.address_record(topology, "web1", topology.machines["web1"].address)
+    (value,) = change["attributes"]["dnsRecord"]
+    assert decoded(value).hex(" ") == (
+        "04 00 01 00 05 f0 00 00 01 00 00 00 00 00 03 84 00 00 00 00 00 00 00 00 0a 5d 00 15")
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_!", min_size=12, max_size=24))
+def test_a_password_appears_in_its_own_attribute_only(topology, password):
+    given = Given(users={"alice": Principal(groups=1)}, accounts={"pool": Principal(spns=("HTTP/{web1}",))},
+                  names={"portal": "A web1"}, computers={"web1": Principal(trusted_for_delegation=True)})
+    changes = directory.plan(Scope(topology=topology, given=given, prefix="s1"), {"alice": password, "pool": password})
+    secret = [each["attributes"].pop("unicodePwd") for each in changes if "unicodePwd" in each.get("attributes", {})]
+    assert len(secret) == 2
+    assert password not in json.dumps(changes)
+    assert base64.b64encode(f'"{password}"'.encode("utf-16-le")).decode() not in json.dumps(changes)

@@ -1,0 +1,110 @@
+"""The security descriptor of RBCD, and how directory changes are taken back."""
+
+import base64
+import itertools
+
+import pytest
+from ldap3.core.exceptions import LDAPEntryAlreadyExistsResult
+
+from doublehop.machine import directory
+from doublehop.machine.directory import Directory, allowing
+
+# S-1-5-21-1-2-3-1105 and -1106 (MS-DTYP 2.4.2.2: revision, count, 48-bit big-endian authority, 32-bit parts)
+POOL = bytes.fromhex("01 05 000000000005 15000000 01000000 02000000 03000000 51040000")
+WEB1 = bytes.fromhex("01 05 000000000005 15000000 01000000 02000000 03000000 52040000")
+
+HEADER = "01 00 0480 14000000 00000000 00000000 20000000"  # self-relative, DACL present; owner at 20, DACL at 32
+OWNER = "01 01 000000000005 12000000"  # S-1-5-18, the system
+ACE = "00 00 2400 ff010f00"  # access allowed, 36 bytes, full control
+
+DESCRIPTORS = {
+    "nobody": ([], "04 00 0800 0000 0000"),
+    "one": ([POOL], f"04 00 2c00 0100 0000 {ACE} {POOL.hex()}"),
+    "two": ([POOL, WEB1], f"04 00 5000 0200 0000 {ACE} {POOL.hex()} {ACE} {WEB1.hex()}"),
+}
+
+
+@pytest.mark.parametrize(("sids", "acl"), DESCRIPTORS.values(), ids=DESCRIPTORS)
+def test_a_descriptor_grants_full_control_to_each_sid(sids, acl):
+    assert allowing(sids).hex(" ") == bytes.fromhex(HEADER + OWNER + acl).hex(" ")
+
+
+class Entries:
+    """A directory of two entries in memory, with the operations of an ldap3 connection."""
+
+    def __init__(self):
+        self.content = {"CN=web1": {"servicePrincipalName": [b"HOST/web1"]}, "CN=pool": {"objectSid": [POOL]}}
+        self.response = []
+
+    def add(self, dn, attributes):
+        if dn in self.content:
+            raise LDAPEntryAlreadyExistsResult(description="entryAlreadyExists")
+        self.content[dn] = {name: list(values) for name, values in attributes.items()}
+
+    def delete(self, dn):
+        del self.content[dn]
+
+    def modify(self, dn, changes):
+        for name, ((how, values),) in changes.items():
+            old = self.content[dn].get(name, [])
+            new = {"MODIFY_REPLACE": values, "MODIFY_ADD": [*old, *values],
+                   "MODIFY_DELETE": [each for each in old if each not in values]}[how]
+            self.content[dn][name] = new
+            if not new:
+                del self.content[dn][name]
+
+    def search(self, dn, *args, **kwargs):
+        self.response = [{"raw_attributes": self.content[dn]}]
+
+
+@pytest.fixture
+def entries():
+    return Entries()
+
+
+@pytest.fixture
+def lab_directory(entries):
+    made = Directory.__new__(Directory)
+    made._connection = entries
+    return made
+
+
+ADD = {"do": "add", "dn": "CN=new", "attributes": {"cn": ["new"], "raw": [{"base64": "AAE="}]}}
+ADD_SPN = {"do": "modify", "how": "add", "dn": "CN=web1", "attribute": "servicePrincipalName", "values": ["HTTP/web1"]}
+DROP_SPN = {**ADD_SPN, "how": "delete", "values": ["HOST/web1"]}
+ALLOW = {"do": "allow-to-act", "dn": "CN=web1", "principals": ["CN=pool"]}
+TWICE = {"do": "add", "dn": "CN=pool", "attributes": {}}
+CHANGES = [ADD, ADD_SPN, DROP_SPN, ALLOW]
+
+
+def test_changes_are_carried_out(lab_directory, entries):
+    lab_directory.apply(CHANGES)
+    assert entries.content["CN=new"] == {"cn": [b"new"], "raw": [b"\0\1"]}
+    assert entries.content["CN=web1"] == {
+        "servicePrincipalName": [b"HTTP/web1"], directory.ACT_ON_BEHALF: [allowing([POOL])]}
+
+
+@pytest.mark.parametrize("changes", list(itertools.permutations(CHANGES)), ids=lambda changes: ", ".join(
+    each.get("how", each["do"]) for each in changes))
+def test_taking_changes_back_leaves_what_was_there(lab_directory, entries, changes):
+    lab_directory.apply(lab_directory.apply(list(changes)))
+    assert entries.content == Entries().content
+
+
+def test_a_refusal_takes_back_what_came_before_it(lab_directory, entries):
+    with pytest.raises(LDAPEntryAlreadyExistsResult):
+        lab_directory.apply([*CHANGES, TWICE, ADD_SPN])
+    assert entries.content == Entries().content
+
+
+def test_an_attempt_says_how_it_ended_and_leaves_nothing(lab_directory, entries):
+    assert lab_directory.attempt(ADD_SPN) == "success"
+    assert lab_directory.attempt(TWICE) == "entryAlreadyExists"
+    assert entries.content == Entries().content
+
+
+def test_binary_values_are_read_as_base64(lab_directory):
+    assert lab_directory.read("CN=web1", ["servicePrincipalName", "none"]) == {
+        "servicePrincipalName": ["HOST/web1"], "none": []}
+    (sid,) = lab_directory.read("CN=pool", ["objectSid"])["objectSid"]
+    assert sid.encode() == POOL or base64.b64decode(sid) == POOL

@@ -1,0 +1,110 @@
+"""The names a scenario owns, both ways."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doublehop.model import Given, Principal
+from doublehop.scope import Scope, scope_of
+
+GIVEN = Given(
+    names={"portal": "A web1", "alias": "CNAME portal"}, users={"alice": Principal()}, accounts={"pool": Principal()},
+)
+ids = st.text(min_size=1)
+
+
+@pytest.fixture(scope="session")
+def scope(topology):
+    return Scope(topology=topology, given=GIVEN, prefix="s1")
+
+
+FILLED = {
+    "HTTP/{portal}": "HTTP/portal.s1.doublehop.test",
+    "MSSQLSvc/{sql1}:1433": "MSSQLSvc/sql1.doublehop.test:1433",
+    "HTTP/{web1.netbios}": "HTTP/WEB1",
+    "{pool.account} and {alice.account}": "s1-pool and s1-alice",
+    "{web1.account}": "WEB1$",
+    "http://{web1.address}:{portal}": "http://10.93.0.21:portal.s1.doublehop.test",
+    "no placeholder": "no placeholder",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("text", "filled"), FILLED.items(), ids=FILLED)
+def test_placeholders_are_filled(scope, text, filled):
+    assert scope.fill(text) == filled
+
+
+UNKNOWN = ["{nowhere}", "{}", "{nowhere.netbios}", "{portal.netbios}", "{nowhere.account}", "{portal.account}",
+           "{portal.address}", "{web1.colour}"]
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_a_placeholder_nobody_knows_is_an_error_that_names_it(scope, text):
+    with pytest.raises(KeyError) as failure:
+        scope.fill(text)
+    assert text.strip("{}").partition(".")[0] in str(failure.value)
+
+
+ACCOUNTS = {"alice": "s1-alice", "pool": "s1-pool", "web1": "WEB1$", "web1$": "WEB1$", "sql1": "SQL1$"}
+
+
+@pytest.mark.parametrize(("label", "account"), ACCOUNTS.items(), ids=ACCOUNTS)
+def test_a_label_leads_to_its_account(scope, label, account):
+    assert scope.account(label) == account
+    assert scope.principal(label) == f"{account}@DOUBLEHOP.TEST"
+
+
+@pytest.mark.parametrize("label", ["nobody", "portal", ""])
+def test_a_label_without_account_is_an_error(scope, label):
+    with pytest.raises(KeyError) as failure:
+        scope.account(label)
+    assert failure.value.args == (label,)
+
+
+def test_users_and_computers_are_in_their_containers(scope):
+    assert scope.dn("alice") == "CN=s1-alice,CN=Users,DC=DOUBLEHOP,DC=TEST"
+    assert scope.dn("web1") == "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"
+
+
+REPORTED = {
+    "s1-alice@DOUBLEHOP.TEST": "alice",
+    "DOUBLEHOP\\s1-alice": "alice",
+    "S1-alice": "alice",
+    "s1-alice": "alice",
+    "WEB1$@DOUBLEHOP.TEST": "web1$",
+    "DOUBLEHOP\\WEB1$": "web1$",
+    "s2-alice@DOUBLEHOP.TEST": "s2-alice",
+    "IUSR": "IUSR",
+    "Administrator@DOUBLEHOP.TEST": "Administrator",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("identity", "label"), REPORTED.items(), ids=REPORTED)
+def test_what_a_hop_reports_leads_back_to_a_label(scope, identity, label):
+    assert scope.label(identity) == label
+
+
+@given(st.sampled_from([*GIVEN.users, *GIVEN.accounts, "web1$", "sql1$"]), ids)
+def test_label_and_account_are_a_round_trip(topology, label, scenario_id):
+    scope = scope_of(scenario_id, GIVEN, topology)
+    assert scope.label(scope.account(label)) == label
+    assert scope.label(scope.principal(label)) == label
+    assert scope.label(f"{topology.domain}\\{scope.account(label)}") == label
+
+
+@given(ids, ids)
+def test_two_scenarios_never_share_a_name(topology, one, other):
+    first, second = (scope_of(each, GIVEN, topology) for each in (one, other))
+    shared = {first.host("portal"), first.account("alice"), first.account("pool")} & {
+        second.host("portal"), second.account("alice"), second.account("pool")}
+    assert bool(shared) == (one == other)
+
+
+def test_the_prefix_is_the_same_in_every_run_and_on_every_python(topology):
+    assert scope_of("delegation::constrained", GIVEN, topology).prefix == "s71b02c"
+
+
+def test_the_prefix_leaves_an_account_name_twelve_letters(topology):
+    assert len(scope_of("x", GIVEN, topology).account("pool")) == len("pool") + 8

@@ -121,7 +121,7 @@ def _when(tree: Tree, where: str) -> When:
 def _tree(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees: Mapping[str, Tree],
           seen: tuple[str, ...]) -> Tree:
     """What is given and asked, with everything inherited merged in."""
-    if scenario_id in trees:
+    if scenario_id not in entries:
         return trees[scenario_id]
     path, entry = entries[scenario_id]
     own = {"given": entry.given, "when": entry.when}

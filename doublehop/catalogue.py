@@ -61,7 +61,10 @@ def load_files(paths: Iterable[Path], topology: Topology, known: Iterable[Scenar
     entries: dict[str, tuple[Path, Entry]] = {}
     for path in paths:
         for name, entry in _entries(path):
-            entries[f"{path.stem}::{name}"] = path, entry
+            scenario_id = f"{path.stem}::{name}"
+            if scenario_id in entries:
+                raise InputError(f"{path}: {name}", f"{entries[scenario_id][0]} has a scenario {scenario_id} already")
+            entries[scenario_id] = path, entry
     trees = {each.id: {"given": each.raw["given"], "when": each.raw["when"]} for each in known}
     return [_scenario(each, entries, trees, topology) for each in entries]
 

@@ -40,6 +40,7 @@ class Entry:
     needs: tuple[Need, ...] = ()
 
 
+TREE_KEYS = {"given", "when"}
 READ_ENTRY = TypeAdapter(Entry)
 READ_GIVEN = TypeAdapter(Given)
 READ_WHEN: Mapping[str, TypeAdapter[Any]] = {"get": TypeAdapter(Request), "register": TypeAdapter(Registration)}
@@ -127,17 +128,20 @@ def _tree(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees: Ma
     if scenario_id not in entries:
         return trees[scenario_id]
     path, entry = entries[scenario_id]
+    where = f"{path}: {scenario_id.partition('::')[2]}"
+    unexpected = entry.change.keys() - TREE_KEYS
+    if unexpected:
+        raise InputError(f"{where}.change.{min(unexpected)}", "unexpected key, expected given or when")
     own = {"given": entry.given, "when": entry.when}
     if not entry.from_:
         if entry.change:
-            raise InputError(f"{path}: {scenario_id}.change", "expected only together with `from`")
+            raise InputError(f"{where}.change", "expected only together with `from`")
         return own
     parent = _full_id(entry.from_, scenario_id)
-    where = f"{path}: {scenario_id}.from"
     if parent in seen or parent == scenario_id:
-        raise InputError(where, f"{parent} starts from this one")
+        raise InputError(f"{where}.from", f"{parent} starts from this one")
     if parent not in entries and parent not in trees:
-        raise InputError(where, f"no scenario is called {parent}")
+        raise InputError(f"{where}.from", f"no scenario is called {parent}")
     base = _tree(parent, entries, trees, (*seen, scenario_id))
     return merge(merge(base, own), entry.change)
 

@@ -1,6 +1,7 @@
 """Directory changes: what each fact of a scenario becomes, attribute by attribute and byte by byte."""
 
 import base64
+import dataclasses
 import json
 
 import pytest
@@ -20,7 +21,7 @@ def plan(topology):
     def make(password=PASSWORD, **facts):
         given = Given(**{"users": {}, **facts})
         scope = Scope(topology=topology, given=given, prefix="s1")
-        return directory.plan(scope, {label: password for label in [*given.users, *given.accounts]})
+        return directory.plan(scope, dict.fromkeys([*given.users, *given.accounts], password))
 
     return make
 
@@ -56,8 +57,9 @@ CONTROLS = {  # MS-ADTS 2.2.16
 
 @pytest.mark.parametrize(("fact", "bit"), CONTROLS.items(), ids=CONTROLS)
 def test_a_claim_is_one_bit_of_user_account_control(plan, fact, bit):
-    (user,) = plan(users={"alice": Principal(**{fact: True})})
-    (computer,) = plan(computers={"web1": Principal(**{fact: True})})
+    facts = dataclasses.replace(Principal(), **{fact: True})
+    (user,) = plan(users={"alice": facts})
+    (computer,) = plan(computers={"web1": facts})
     assert user["attributes"]["userAccountControl"] == [str(0x200 | 0x10000 | bit)]
     assert computer == {"do": "modify", "how": "replace", "dn": "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST",
                         "attribute": "userAccountControl", "values": [str(0x1000 | bit)]}

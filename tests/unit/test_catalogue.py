@@ -1,0 +1,353 @@
+"""Reading scenarios: inheritance, selection, and an error with file, key and expectation for every mistake."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doublehop import catalogue
+from doublehop.catalogue import merge
+from doublehop.errors import InputError
+from doublehop.model import Need, Registration, Request, Zone
+
+BASE = """
+[base]
+title = "Base"
+why = "because"
+sources = ["C-02"]
+expect = { spn = "HTTP/{portal}", status = 200, scheme = "Kerberos", user = "alice", sees.sql = "alice" }
+given.names.portal = "A web1"
+given.accounts.pool = { spns = ["HTTP/{portal}"], trusted_for_delegation = true }
+given.front_ends.web1.applicationPools.Portal = { identityType = "SpecificUser", userName = "pool" }
+given.front_ends.web1.sites.Portal.applications."/" = { applicationPool = "Portal", impersonate = true }
+when.get = "http://{portal}/whoami"
+"""
+EXPECT_401 = "expect.status = 401"
+PAGE = 'when.get = "http://{web1}/"\nexpect = { status = 200, sees.sql = "alice" }'
+REGISTRATION = 'when = { register = "HTTP/{web1}", on = "web1" }\nexpect.directory = "success"'
+
+
+@pytest.fixture
+def load(tmp_path, topology):
+    """Load files given as name=text."""
+
+    def read(known=(), **files):
+        paths = [tmp_path / f"{name}.toml" for name in files]
+        for path, text in zip(paths, files.values(), strict=True):
+            path.write_text(text)
+        return {each.id: each for each in catalogue.load_files(paths, topology, known)}
+
+    return read
+
+
+def entry(name, text):
+    return f'[{name}]\ntitle = "t"\nwhy = "w"\nsources = ["S-02"]\n{text}\n'
+
+
+# --- what a scenario file says -------------------------------------------------------------------
+
+
+def test_a_table_is_a_scenario(load):
+    (scenario,) = load(topic=BASE).values()
+    assert (scenario.id, scenario.title, scenario.why) == ("topic::base", "Base", "because")
+    assert scenario.sources == ("C-02",)
+    assert scenario.given.names == {"portal": "A web1"}
+    assert scenario.given.accounts["pool"].trusted_for_delegation
+    assert scenario.given.front_ends["web1"].applicationPools["Portal"].userName == "pool"
+    assert scenario.when == Request(get="http://{portal}/whoami")
+    assert scenario.expect.sees == {"sql": "alice"}
+    assert (scenario.flips, scenario.changed, scenario.needs) == ("", (), ())
+    assert scenario.path.endswith("/topic.toml")
+    assert scenario.works
+
+
+def test_when_is_a_request_or_a_registration(scenario):
+    assert scenario(PAGE).when == Request(get="http://{web1}/")
+    registration = scenario(REGISTRATION)
+    assert registration.when == Registration(register="HTTP/{web1}", on="web1", by="administrator")
+    assert not registration.works
+
+
+def test_a_scenario_starts_from_another_with_one_leaf_changed(load):
+    found = load(topic=BASE + entry("flip", """
+from = "base"
+change.given.accounts.pool.trusted_for_delegation = false
+expect = { spn = "HTTP/{portal}", status = 200, fails.sql = "NO_CREDENTIALS" }"""))
+    base, flip = found["topic::base"], found["topic::flip"]
+    assert (flip.flips, flip.changed) == ("topic::base", ("given.accounts.pool.trusted_for_delegation",))
+    assert not flip.given.accounts["pool"].trusted_for_delegation
+    assert flip.given.accounts["pool"].spns == base.given.accounts["pool"].spns
+    assert (flip.given.names, flip.given.front_ends, flip.when) == (base.given.names, base.given.front_ends, base.when)
+    assert not flip.works
+
+
+def test_what_is_expected_is_never_inherited(load):
+    with pytest.raises(InputError, match=r"topic\.toml: flip\.expect: Field required"):
+        load(topic=BASE + '[flip]\nfrom = "base"\ntitle = "t"\nwhy = "w"\nsources = []')
+
+
+def test_a_scenario_starts_from_one_in_another_file_or_known_already(load):
+    flip = entry("flip", f'from = "one::base"\nchange.when.client.zone = "internet"\n{EXPECT_401}')
+    together = load(one=BASE, two=flip)["two::flip"]
+    known = load(one=BASE).values()
+    assert load(known, two=flip)["two::flip"] == together
+    assert together.when == Request(get="http://{portal}/whoami", client=together.when.client)
+    assert together.when.client.zone is Zone.INTERNET
+
+
+def test_inheritance_goes_over_several_steps(load):
+    second = entry("second", f'from = "base"\nchange.given.accounts.pool.spns = []\n{EXPECT_401}')
+    third = entry("third", f'from = "second"\nchange.when.times = 2\n{EXPECT_401}')
+    found = load(topic=third + second + BASE)
+    assert list(found) == ["topic::third", "topic::second", "topic::base"]
+    assert found["topic::third"].given == found["topic::second"].given != found["topic::base"].given
+    assert found["topic::third"].flips == "topic::second"
+
+
+def test_a_file_of_ones_own_wins_over_the_catalogue(load, tmp_path):
+    known = load(topic=BASE).values()
+    mine = load(known, topic=BASE.replace("trusted_for_delegation = true", "trusted_for_delegation = false"))
+    assert not mine["topic::base"].given.accounts["pool"].trusted_for_delegation
+
+
+NEEDS = {
+    "nothing": ("", []),
+    "rbcd": ('given.computers.sql1.principals_allowed_to_delegate_to_account = ["web1"]', [Need.RBCD]),
+    "two front ends": ("given.front_ends.web2 = {}", [Need.TWO_FRONT_ENDS]),
+    "planted SPN": ('given.duplicate_spns.alice = "HTTP/{web1}"', [Need.OFFLINE_DIRECTORY]),
+    "hosts file": ('given.client_hosts."{web1}" = "web1"', [Need.CLIENT_NETWORK]),
+    "no KDC": ("given.dc_reachable_from_client = false", [Need.CLIENT_NETWORK]),
+    "said and implied": ('needs = ["kerberos", "rbcd"]\ngiven.users.alice.principals_allowed_to_delegate_to_account = '
+                         '["web1"]', [Need.KERBEROS, Need.RBCD]),
+}
+
+
+@pytest.mark.parametrize(("text", "needs"), NEEDS.values(), ids=NEEDS)
+def test_what_a_scenario_needs_follows_from_what_it_gives(scenario, text, needs):
+    assert list(scenario(f"{text}\n{PAGE}").needs) == needs
+
+
+@pytest.mark.parametrize(("patterns", "chosen"), {
+    (): ["a::one", "a::two", "b::one"],
+    ("a::*",): ["a::one", "a::two"],
+    ("*::one", "a::one"): ["a::one", "b::one"],
+    ("b::one", "a::two"): ["a::two", "b::one"],
+    ("a::t[vw]o",): ["a::two"],
+}.items(), ids=lambda each: " ".join(each) if isinstance(each, tuple) else None)
+def test_ids_and_globs_select_in_the_catalogues_order(load, patterns, chosen):
+    scenarios = load(a=entry("one", PAGE) + entry("two", PAGE), b=entry("one", PAGE)).values()
+    assert [each.id for each in catalogue.select(scenarios, patterns)] == chosen
+
+
+def test_a_pattern_that_selects_nothing_is_an_error(load):
+    scenarios = load(a=entry("one", PAGE)).values()
+    with pytest.raises(InputError, match=r"a::tow: no scenario has this id .*doublehop list"):
+        catalogue.select(scenarios, ["a::one", "a::tow"])
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+FRONT_END = "given.front_ends.web1"
+SITE = f'{FRONT_END}.sites."Default Web Site"'
+
+REFUSED = {  # what is written into a table -> the key that is named, and what is said
+    "unknown key": (f"colour = 1\n{PAGE}", "colour", "unexpected key"),
+    "unknown fact": (f"given.accounts.pool.trusted = true\n{PAGE}", "given.accounts.pool.trusted", "unexpected key"),
+    "unknown field of expect": (f"{REGISTRATION}\nexpect.sses = 1", "expect.sses", "unexpected key"),
+    "unknown field of when": (f"{PAGE}\nwhen.usr = 'alice'", "when.usr", "unexpected key"),
+    "the inner name of from": (f"from_ = 'x'\n{PAGE}", "from_", "unexpected key"),
+    "wrong type": (f"given.accounts.pool.spns = 'HTTP/x'\n{PAGE}", "given.accounts.pool.spns",
+                   "Input should be a valid tuple, not 'HTTP/x'"),
+    "wrong type in a list": (f"given.accounts.pool.spns = [1]\n{PAGE}", "given.accounts.pool.spns.0",
+                             "Input should be a valid string, not 1"),
+    "not a member of a set": (f"when.client.zone = 'extranet'\n{PAGE}", "when.client.zone",
+                              "Input should be 'intranet', 'trusted' or 'internet', not 'extranet'"),
+    "unknown need": (f"needs = ['luck']\n{PAGE}", "needs.0", "Input should be 'kerberos', 'rbcd',"),
+    "missing when": (EXPECT_401, "when", "expected `get` with a URL or `register` with an SPN"),
+    "missing status": ("when.get = 'http://{web1}/'\nexpect.scheme = 'Kerberos'", "expect.status",
+                       "expected the HTTP status the client ends with"),
+    "missing directory": (REGISTRATION.replace("directory", "error"), "expect.directory",
+                          "expected the LDAP result of the registration"),
+    "request and registration": (f"{PAGE}\nwhen.register = 'HTTP/x'", "when.register", "unexpected key"),
+    "a back end that nobody is said to see": ("when.get = 'http://{web1}/'\nexpect.status = 200", "expect",
+                                              "expected `sees` or `fails` for each back end that is asked"),
+    "a back end seen and failed": (
+        "when.get = 'http://{web1}/'\nexpect = { status = 200, sees.sql = 'alice', fails.sql = 'X' }", "expect",
+        "expected `sees` or `fails` for each back end that is asked, and no other"),
+    "another back end": ("when.get = 'http://{web1}/'\nexpect = { status = 200, sees = { sql = 'a', ldap = 'b' } }",
+                         "expect", "and no other"),
+    "a back end behind a refusal": ("when.get = 'http://{web1}/'\nexpect = { status = 401, sees.sql = 'alice' }",
+                                    "expect", "and no other"),
+    "unknown back end": (f"when.back_ends = ['ldap']\n{PAGE}", "when.back_ends", "expected sql, not 'ldap'"),
+    "unknown machine in a name": (f"given.names.portal = 'A web9'\n{PAGE}", "given.names.portal",
+                                  "no machine is called 'web9'"),
+    "unknown target of an alias": (f"given.names.portal = 'CNAME www'\n{PAGE}", "given.names.portal",
+                                   "no name or machine is called 'www'"),
+    "unknown kind of record": (f"given.names.portal = 'MX web1'\n{PAGE}", "given.names.portal",
+                               "expected 'A MACHINE' or 'CNAME NAME', not 'MX web1'"),
+    "a record without target": (f"given.names.portal = 'A'\n{PAGE}", "given.names.portal", "expected 'A MACHINE'"),
+    "unknown front end": (f"given.front_ends.sql1 = {{}}\n{PAGE}", "given.front_ends", "no front end is called 'sql1'"),
+    "unknown computer": (f"given.computers.client1 = {{}}\n{PAGE}", "given.computers",
+                         "no member of the domain is called 'client1'"),
+    "unknown name in an SPN": (f"given.accounts.pool.spns = ['HTTP/{{www}}']\n{PAGE}", "given: pool",
+                               "no name is called 'www'"),
+    "unknown name in a right": (f"given.accounts.pool.allowed_to_delegate_to = ['MSSQLSvc/{{sql9}}']\n{PAGE}",
+                                "given: pool", "no name is called 'sql9'"),
+    "unknown form of a name": (f"given.accounts.pool.spns = ['HTTP/{{web1.ip}}']\n{PAGE}", "given: pool",
+                               "no name is called 'web1.ip'"),
+    "unknown account for RBCD": (
+        f"given.computers.sql1.principals_allowed_to_delegate_to_account = ['pol']\n{PAGE}", "given: sql1",
+        "no account is called 'pol'"),
+    "unknown account for a planted SPN": (f"given.duplicate_spns.pol = 'HTTP/x'\n{PAGE}", "given.duplicate_spns",
+                                          "no account is called 'pol'"),
+    "unknown name in a planted SPN": (f"given.duplicate_spns.alice = 'HTTP/{{www}}'\n{PAGE}",
+                                      "given.duplicate_spns.alice", "no name is called 'www'"),
+    "unknown name in the hosts file": (f"given.client_hosts.'{{www}}' = 'web1'\n{PAGE}", "given.client_hosts",
+                                       "no name is called 'www'"),
+    "unknown machine in the hosts file": (f"given.client_hosts.'{{web1}}' = 'web9'\n{PAGE}", "given.client_hosts",
+                                          "no machine is called 'web9'"),
+    "unknown user": (f"when.user = 'bob'\n{PAGE}", "when.user", "no user is called 'bob'"),
+    "unknown user to act as": (f"when.act_as = 'bob'\n{PAGE}", "when.act_as", "no account is called 'bob'"),
+    "unknown name in the URL": (PAGE.replace("web1", "www"), "when.get", "no name or machine is called 'www'"),
+    "unknown name in the expected SPN": (PAGE.replace("{ status", "{ spn = 'HTTP/{www}', status"), "expect.spn",
+                                         "no name is called 'www'"),
+    "unknown account to register on": (REGISTRATION.replace('"web1"', '"pol"'), "when.on",
+                                       "no account is called 'pol'"),
+    "registering on nobody's account": (REGISTRATION.replace('"web1"', '"administrator"'), "when.on",
+                                        "no account is called 'administrator'"),
+    "unknown account to register by": (REGISTRATION.replace(" }", ", by = 'pol' }"), "when.by",
+                                       "no account is called 'pol'"),
+    "unknown pool": (f"{SITE}.applications.'/'.applicationPool = 'Portal'\n{PAGE}",
+                     "given.front_ends.web1.sites.Default Web Site.applications./.applicationPool",
+                     "no pool is called 'Portal'"),
+    "SpecificUser without userName": (f"{FRONT_END}.applicationPools.P.identityType = 'SpecificUser'\n{PAGE}",
+                                      "given.front_ends.web1.applicationPools.P",
+                                      "expected userName with SpecificUser, and only then"),
+    "userName without SpecificUser": (f"{FRONT_END}.applicationPools.P.userName = 'pool'\n{PAGE}",
+                                      "given.front_ends.web1.applicationPools.P",
+                                      "expected userName with SpecificUser, and only then"),
+    "a pool of nobody's account": (
+        f"{FRONT_END}.applicationPools.P = {{ identityType = 'SpecificUser', userName = 'pol' }}\n{PAGE}",
+        "given.front_ends.web1.applicationPools.P.userName", "no account is called 'pol'"),
+    "impersonating nobody": (f"{SITE}.applications.'/'.impersonate.userName = 'pol'\n{PAGE}",
+                             "given.front_ends.web1.sites.Default Web Site.applications./.impersonate.userName",
+                             "no user or account is called 'pol'"),
+    "bad binding": (f"{SITE}.bindings = ['*:80']\n{PAGE}", "given.front_ends.web1.sites.Default Web Site.bindings",
+                    "expected address:port:host such as '*:80:', not '*:80'"),
+    "unknown name in a binding": (f"{SITE}.bindings = ['*:80:{{www}}']\n{PAGE}",
+                                  "given.front_ends.web1.sites.Default Web Site.bindings", "no name is called 'www'"),
+    "long label": (f"given.accounts.thirteen-long = {{}}\n{PAGE}", "given",
+                   "'thirteen-long' is too long for an account name"),
+    "user and account of one name": (f"given.accounts.alice = {{}}\n{PAGE}", "given.accounts",
+                                     "'alice' is a user already"),
+    "account and machine of one name": (f"given.accounts.web1 = {{}}\n{PAGE}", "given", "'web1' is a machine already"),
+    "from itself": (f"from = 'it'\n{PAGE}", "from", "topic::it starts from this one"),
+    "unknown from": (f"from = 'base'\n{PAGE}", "from", "no scenario is called topic::base"),
+    "unknown from in another file": (f"from = 'other::base'\n{PAGE}", "from", "no scenario is called other::base"),
+    "change without from": (f"change.when.times = 2\n{PAGE}", "change", "expected only together with `from`"),
+    "change outside given and when": (f"from = 'it'\nchange.expect.status = 401\n{PAGE}", "change.expect",
+                                      "unexpected key, expected given or when"),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "problem"), REFUSED.values(), ids=REFUSED)
+def test_a_mistake_is_told_with_file_key_and_expectation(scenario, tmp_path, text, key, problem):
+    with pytest.raises(InputError) as refusal:
+        scenario(text)
+    assert refusal.value.where == f"{tmp_path / 'topic.toml'}: it.{key}"
+    assert problem in str(refusal.value)
+
+
+def test_a_cycle_is_refused(load):
+    loop = "".join(entry(name, f'from = "{other}"\n{EXPECT_401}') for name, other in
+                   {"one": "two", "two": "three", "three": "two"}.items())
+    with pytest.raises(InputError, match=r"topic\.toml: three\.from: topic::two starts from this one"):
+        load(topic=loop)
+
+
+FILES = {
+    "bad syntax": (b"[one]\ntitle = \n", "Invalid value (at line 2, column 9)"),
+    "a table twice": (b"[one]\n[one]\n", "Cannot declare ('one',) twice (at line 2, column 5)"),
+    "not text": (b"\xff", "can't decode"),
+    "missing": (None, "No such file"),
+    "not a table": (b"one = 1", "expected a table, one for each scenario"),
+    "no title": (b"[one]\nwhy = ''", "title: Field required"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), FILES.values(), ids=FILES)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, topology, content, problem):
+    path = tmp_path / "topic.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as refusal:
+        catalogue.load_files([path], topology)
+    assert str(refusal.value).startswith(str(path))
+    assert problem in str(refusal.value)
+
+
+def test_an_empty_folder_is_an_error(tmp_path, topology):
+    with pytest.raises(InputError, match="expected scenario files, found none"):
+        catalogue.load(topology, tmp_path)
+
+
+def test_two_files_cannot_hold_one_id(tmp_path, topology):
+    paths = [tmp_path / folder / "topic.toml" for folder in ("one", "two")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(entry("it", PAGE))
+    with pytest.raises(InputError, match=r"two/topic\.toml: it: .*one/topic\.toml has a scenario topic::it already"):
+        catalogue.load_files(paths, topology)
+
+
+# --- merge ---------------------------------------------------------------------------------------
+
+keys = st.sampled_from("abcd")
+trees = st.recursive(
+    st.dictionaries(keys, st.integers() | st.booleans() | st.lists(st.integers(), max_size=2), max_size=3),
+    lambda inner: st.dictionaries(keys, inner | st.integers(), max_size=3), max_leaves=8,
+)
+
+
+def leaves(tree, path=()):
+    """Path to value of everything that is no table; an empty table is a leaf."""
+    found: dict[tuple[str, ...], str] = {}
+    for key, value in tree.items():
+        is_table = isinstance(value, dict) and value
+        found |= leaves(value, (*path, key)) if is_table else {(*path, key): repr(value)}
+    return found
+
+
+def is_beside(path, others):
+    """Whether a path is neither above nor below any of the others."""
+    return not any(path[: len(each)] == each[: len(path)] for each in others)
+
+
+@given(trees)
+def test_merging_nothing_changes_nothing(tree):
+    assert merge(tree, {}) == tree == merge({}, tree)
+
+
+@given(trees, trees)
+def test_leaves_beside_a_change_stay_and_none_is_invented(base, change):
+    old, new, merged = leaves(base), leaves(change), leaves(merge(base, change))
+    assert {path: value for path, value in old.items() if is_beside(path, new)}.items() <= merged.items()
+    assert merged.items() <= (old | new).items() | old.items()
+
+
+@given(trees, trees)
+def test_a_change_wins(base, change):
+    changed = {path: value for path, value in leaves(change).items() if value != "{}"}
+    assert changed.items() <= leaves(merge(base, change)).items()
+
+
+@given(trees, trees)
+def test_merging_leaves_its_arguments_alone(base, change):
+    before = repr(base), repr(change)
+    merge(base, change)
+    assert (repr(base), repr(change)) == before
+
+
+@given(trees, trees)
+def test_merging_twice_is_merging_once(base, change):
+    once = merge(base, change)
+    assert merge(once, change) == once

@@ -82,7 +82,7 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     service = BACK_END_SERVICES[name]
     if name in expect.sees:
         yield from _compare(hop, "scheme", "KERBEROS", saw.scheme)
-        issued = [each for each in observation.kdc if each.service.startswith(service) and not each.error]
+        issued = [each for each in _tickets(service, observation.kdc) if not each.error]
         identities = {scope.label(each.impersonated or each.client) for each in issued}
         if expect.sees[name] not in identities:
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
@@ -93,14 +93,16 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
 
 
 def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last TGS request for a service (or for one whose name starts so, when it ends with a slash)."""
-    wanted = service.lower()
-    matching = [
-        each for each in lines
-        if each.kind == "TGS" and (each.service.lower() == wanted or (wanted.endswith("/")
-                                                                      and each.service.lower().startswith(wanted)))
-    ]
+    """The last ticket request for a service."""
+    matching = _tickets(service, lines)
     return matching[-1] if matching else None
+
+
+def _tickets(service: str, lines: tuple[KdcLine, ...]) -> list[KdcLine]:
+    """The TGS requests for a service, or for any whose name starts so when it ends with a slash."""
+    wanted = service.lower()
+    return [each for each in lines if each.kind == "TGS" and (
+        each.service.lower() == wanted or (wanted.endswith("/") and each.service.lower().startswith(wanted)))]
 
 
 def _answer(line: KdcLine | None) -> str:

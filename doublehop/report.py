@@ -80,19 +80,21 @@ def read(path: Path) -> Report:
         rows = [json.loads(each) for each in path.read_text().splitlines()]
     except (OSError, ValueError) as failure:
         raise InputError(where, f"not a report: {failure}") from failure
-    if not rows or not isinstance(rows[0], dict) or rows[0].get("doublehop") != FORMAT:
-        raise InputError(where, f"expected a first line with \"doublehop\": {FORMAT}")
-    if "end" not in rows[-1]:
+    header, footer = (rows[0], rows[-1]) if rows else (None, None)
+    if not isinstance(header, dict) or header.get("doublehop") != FORMAT or not isinstance(header.get("about"), dict):
+        raise InputError(where, f"expected a first line with \"doublehop\": {FORMAT} and \"about\"")
+    if not isinstance(footer, dict) or "end" not in footer:
         raise InputError(where, "the report has no last line with counts: the run did not end")
     lines = tuple(_line(each, f"{where}:{number}") for number, each in enumerate(rows[1:-1], start=2))
-    report = Report(about=rows[0]["about"], lines=lines)
-    if rows[-1]["end"] != {str(kind): number for kind, number in report.counts.items()}:
+    report = Report(about=header["about"], lines=lines)
+    if footer["end"] != {str(kind): number for kind, number in report.counts.items()}:
         raise InputError(where, "the counts in the last line are not those of the lines before it")
     return report
 
 
-def _line(row: dict[str, Any], where: str) -> Line:
+def _line(row: Any, where: str) -> Line:
     try:
+        row = dict(row)
         differences = tuple(Difference(**each) for each in row.pop("differences"))
         return Line(**{**row, "verdict": VerdictKind(row["verdict"])}, differences=differences)
     except (KeyError, TypeError, ValueError) as failure:

@@ -57,7 +57,9 @@ def summary(counts: Mapping[VerdictKind, int]) -> str:
 
 def line_of(result: Result) -> Line:
     """What of a result goes into a report."""
-    observation = None if result.observation is None else dataclasses.asdict(result.observation)
+    observation = None
+    if result.observation is not None:
+        observation = json.loads(json.dumps(dataclasses.asdict(result.observation)))  # as it will be read back
     return Line(id=result.scenario.id, verdict=result.verdict.kind, seconds=round(result.seconds, 4),
                 reason=result.verdict.reason, differences=result.verdict.differences, observation=observation)
 

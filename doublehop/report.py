@@ -6,6 +6,7 @@ refused when read: a truncated report may lack just the line that mattered.
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from doublehop.errors import InputError
 from doublehop.model import Difference, Result, VerdictKind
 
 FORMAT = 1
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters that no XML document can hold (XML 1.0 section 2.2); log lines have some."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,9 +121,14 @@ def junit(report: Report) -> str:
             "classname": topic, "name": name, "time": f"{each.seconds:.3f}",
         })
         if each.verdict in elements:
-            text = each.reason or "\n".join(
-                f"{one.hop}: {one.field}: expected {one.expected}, observed {one.observed}" for one in each.differences
-            )
-            child = ElementTree.SubElement(case, elements[each.verdict], {"message": text.splitlines()[0]})
+            text = _text(each)
+            child = ElementTree.SubElement(case, elements[each.verdict], {"message": text.partition("\n")[0]})
             child.text = text
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+    xml = ElementTree.tostring(suite, encoding="unicode")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", xml) + "\n"
+
+
+def _text(line: Line) -> str:
+    return line.reason or "\n".join(
+        f"{each.hop}: {each.field}: expected {each.expected}, observed {each.observed}" for each in line.differences
+    )

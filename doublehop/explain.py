@@ -194,7 +194,7 @@ def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:
     if user and (user[1].account_not_delegated or user[1].protected_user):
         return f"{user[0]} is sensitive or a protected user, so no ticket of theirs can be delegated"
     account = facts.get(line.client.lower())
-    if account and not account[1].allowed_to_delegate_to:
+    if account is None or not account[1].allowed_to_delegate_to:  # nothing is said of it: nothing is allowed
         return f"{line.client} has no delegation right: list {line.service} in msDS-AllowedToDelegateTo, or use RBCD"
     if "forwardable" in line.reason:
         return (f"the evidence ticket is not forwardable: {line.client} needs TRUSTED_TO_AUTH_FOR_DELEGATION for "

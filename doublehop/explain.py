@@ -152,7 +152,7 @@ def explain(result: Result, topology: Topology) -> list[str]:
         return lines
     scope = scope_of(result.scenario.id, result.scenario.given, topology)
     lines += [f"  evidence: {each}" for each in _evidence(result.observation)]
-    lines += [f"  likely cause: {each}" for each in causes(result.observation, scope)]
+    lines += [f"  likely cause: {each}" for each in dict.fromkeys(causes(result.observation, scope))]
     return lines
 
 

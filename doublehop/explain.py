@@ -59,6 +59,8 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
             yield f"{kind} {scope.account(label)}" + (f": {said}" if said else "")
     for label, spn in given.duplicate_spns.items():
         yield f"{scope.account(label)} holds {scope.fill(spn)} as well, against the directory's own check"
+    for name, machine in given.client_hosts.items():
+        yield f"the client's hosts file says that {scope.fill(name)} is {machine}"
     if not given.dc_reachable_from_client:
         yield "the client cannot reach the domain controller"
     for name, front_end in given.front_ends.items():
@@ -118,6 +120,8 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
                 yield f"with a browser that has {', '.join(changed)}"
             if request.act_as:
                 yield f"and the page takes on {request.act_as} by itself"
+            if request.http2:
+                yield "over HTTP/2"
             if request.times > 1:
                 yield f"{request.times} times on one connection"
             yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"

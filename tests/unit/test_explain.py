@@ -1,0 +1,205 @@
+"""Explanations: what a scenario says in words, and the named cause of each refusal."""
+
+import dataclasses
+
+import pytest
+
+from doublehop.explain import causes, describe, explain
+from doublehop.model import (
+    BackEndSaw,
+    ClientSaw,
+    Difference,
+    FrontEndSaw,
+    Given,
+    KdcLine,
+    Observation,
+    Principal,
+    Result,
+    Verdict,
+    VerdictKind,
+)
+from doublehop.scope import Scope, scope_of
+
+SCENARIO = """
+needs = ["kerberos"]
+given.names.portal = "A web1"
+given.users.alice.account_not_delegated = true
+given.accounts.pool = { spns = ["HTTP/{portal}"], allowed_to_delegate_to = ["MSSQLSvc/{sql1}"], sql_login = false }
+given.computers.sql1.principals_allowed_to_delegate_to_account = ["pool"]
+given.duplicate_spns.pool = "HTTP/{web1}"
+given.client_hosts."{web1}" = "web2"
+given.dc_reachable_from_client = false
+
+[it.given.front_ends.web1]
+applicationPools.Portal = { identityType = "SpecificUser", userName = "pool" }
+sites.Portal.bindings = ["*:8080:{portal}"]
+sites.Portal.windowsAuthentication = { providers = ["Negotiate"], useKernelMode = false }
+sites.Portal.applications."/" = { applicationPool = "Portal", impersonate = true }
+
+[it.when]
+get = "http://{portal}:8080/whoami"
+client = { zone = "internet", port_in_spn = true }
+times = 2
+http2 = true
+
+[it.expect]
+spn = "HTTP/{portal}"
+status = 200
+scheme = "Kerberos"
+user = "alice"
+level = "Impersonate"
+fails.sql = "KDC_ERR_BADOPTION"
+"""
+
+DESCRIBED = """\
+topic::it: t
+
+w
+Sources: S-02
+Needs: kerberos, rbcd, offline-directory, client-network
+
+Given
+  DNS name portal.PREFIX.doublehop.test: A web1
+  user PREFIX-alice: is sensitive and cannot be delegated
+  account PREFIX-pool: holds the SPN HTTP/portal.PREFIX.doublehop.test; may delegate to \
+MSSQLSvc/sql1.doublehop.test; has no login at the database
+  computer SQL1$: lets pool act on behalf of others (RBCD)
+  PREFIX-pool holds HTTP/web1.doublehop.test as well, against the directory's own check
+  the client's hosts file says that web1.doublehop.test is web2
+  the client cannot reach the domain controller
+  web1: site 'Portal' on *:8080:portal.PREFIX.doublehop.test, Windows authentication Negotiate; useKernelMode=False
+  web1:   / in pool Portal (pool), impersonate=true
+
+When
+  alice opens http://portal.PREFIX.doublehop.test:8080/whoami
+  with a browser that has zone=internet, port_in_spn=True
+  over HTTP/2
+  2 times on one connection
+  and the page asks sql
+
+Expected
+  client asks the KDC for HTTP/portal.PREFIX.doublehop.test: gets a ticket
+  HTTP 200
+  front end: Kerberos alice Impersonate
+  sql is not reached: KDC_ERR_BADOPTION"""
+
+
+def test_a_scenario_is_described_in_words(scenario, topology):
+    made = scenario(SCENARIO)
+    prefix = scope_of(made.id, made.given, topology).prefix
+    assert "\n".join(describe(made, topology)) == DESCRIBED.replace("PREFIX", prefix)
+
+
+def test_a_flip_says_what_it_changes(scenario, topology):
+    before = '[base]\ntitle = "b"\nwhy = "w"\nsources = []\nwhen.get = "http://{web1}/"\nexpect.status = 401\n'
+    made = scenario('from = "base"\nchange.when.times = 2\nexpect.status = 401', before=before)
+    assert "The same as topic::base, but for when.times." in describe(made, topology)
+
+
+REGISTRATION = 'when = { register = "HTTP/{web1}", on = "web1" }\nexpect.directory = "constraintViolation"'
+
+
+def test_a_registration_is_described_in_words(scenario, topology):
+    lines = describe(scenario(REGISTRATION), topology)
+    assert "  administrator registers HTTP/web1.doublehop.test on web1" in lines
+    assert lines[-1] == "  the directory answers constraintViolation"
+
+
+# --- causes --------------------------------------------------------------------------------------
+
+SQL, HTTP = "MSSQLSvc/sql1.doublehop.test", "HTTP/portal.s1.doublehop.test"
+LISTED = Principal(allowed_to_delegate_to=("MSSQLSvc/{sql1}",))
+NOT_ALLOWED = KdcLine(kind="TGS", client="s1-pool", service=SQL, impersonated="s1-alice", error="KDC_ERR_BADOPTION",
+                      reason="Constrained delegation not allowed")
+NOT_FORWARDABLE = dataclasses.replace(
+    NOT_ALLOWED, reason="Missing forwardable flag on ticket for constrained delegation")
+UNKNOWN = KdcLine(kind="TGS", client="s1-alice", service=HTTP, error="KDC_ERR_S_PRINCIPAL_UNKNOWN")
+WRONG_KEY = FrontEndSaw(error="KRB_AP_ERR_MODIFIED", native="Message stream modified")
+
+CAUSES = {
+    "no delegation right": (
+        {"accounts": {"pool": Principal()}}, Observation(kdc=(NOT_ALLOWED,)),
+        f"s1-pool has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD"),
+    "a computer without delegation right": (
+        {"computers": {"web1": Principal()}},
+        Observation(kdc=(dataclasses.replace(NOT_ALLOWED, client="WEB1$"),)),
+        f"WEB1$ has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD"),
+    "an untouched computer": (
+        {}, Observation(kdc=(dataclasses.replace(NOT_ALLOWED, client="WEB1$"),)),
+        f"WEB1$ has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD"),
+    "sensitive user": (
+        {"accounts": {"pool": LISTED}, "users": {"alice": Principal(account_not_delegated=True)}},
+        Observation(kdc=(NOT_FORWARDABLE,)),
+        "alice is sensitive or a protected user, so no ticket of theirs can be delegated"),
+    "protected user": (
+        {"accounts": {"pool": LISTED}, "users": {"alice": Principal(protected_user=True)}},
+        Observation(kdc=(NOT_ALLOWED,)),
+        "alice is sensitive or a protected user, so no ticket of theirs can be delegated"),
+    "unlisted SPN": (
+        {"accounts": {"pool": Principal(allowed_to_delegate_to=("MSSQLSvc/{sql1}:1433",))}},
+        Observation(kdc=(NOT_ALLOWED,)),
+        f"{SQL} is not on s1-pool's list in msDS-AllowedToDelegateTo (it must match letter by letter)"),
+    "protocol transition without the flag": (
+        {"accounts": {"pool": LISTED}}, Observation(kdc=(NOT_FORWARDABLE,)),
+        "the evidence ticket is not forwardable: s1-pool needs TRUSTED_TO_AUTH_FOR_DELEGATION for "
+        "protocol transition"),
+    "unknown SPN": (
+        {}, Observation(kdc=(UNKNOWN,)),
+        f"no account (or more than one) holds {HTTP}: register it on the account that opens the ticket"),
+    "wrong key": (
+        {}, Observation(front_end=WRONG_KEY),
+        "the ticket is for another account's key than the one the front end opens tickets with: compare the "
+        "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity"),
+}
+
+
+@pytest.mark.parametrize(("facts", "observation", "cause"), CAUSES.values(), ids=CAUSES)
+def test_a_refusal_has_its_own_cause(topology, facts, observation, cause):
+    scope = Scope(topology=topology, given=Given(**facts), prefix="s1")
+    assert list(causes(observation, scope)) == [cause]
+
+
+def test_every_cause_is_another():
+    told = {cause.partition(" ")[2] for name, (*_, cause) in CAUSES.items() if name not in {
+        "a computer without delegation right", "an untouched computer", "protected user"}}
+    assert len(told) == len(CAUSES) - 3
+
+
+def test_what_went_well_has_no_cause(topology):
+    scope = Scope(topology=topology, given=Given(), prefix="s1")
+    issued = dataclasses.replace(NOT_ALLOWED, error="", reason="")
+    assert list(causes(Observation(front_end=FrontEndSaw(scheme="Kerberos"), kdc=(issued,)), scope)) == []
+
+
+def test_a_difference_is_explained_with_its_evidence(scenario, topology):
+    made = scenario('given.accounts.pool = {}\nwhen.get = "http://{web1}/"\nexpect = { status = 200, sees.sql = "x" }')
+    prefix = scope_of(made.id, made.given, topology).prefix
+    refused = dataclasses.replace(NOT_ALLOWED, client=f"{prefix}-pool", impersonated=f"{prefix}-alice")
+    signed_in = KdcLine(kind="AS", client="x", service="krbtgt/X", error="KDC_ERR_PREAUTH_REQUIRED")
+    issued = dataclasses.replace(refused, error="", reason="")
+    observation = Observation(
+        client=ClientSaw(status=200), front_end=FrontEndSaw(native="all well"),
+        back_ends={"sql": BackEndSaw(error="KDC_ERR_BADOPTION", native="Unspecified GSS failure")},
+        kdc=(signed_in, issued, refused, refused),
+    )
+    difference = Difference(hop="back end sql", field="identity", expected="x", observed="nothing")
+    result = Result(scenario=made, observation=observation, verdict=Verdict(
+        kind=VerdictKind.DISAGREED, differences=(difference,)))
+    refusal = f"  evidence: KDC: TGS PREFIX-pool -> {SQL}: KDC_ERR_BADOPTION (Constrained delegation not allowed)"
+    assert "\n".join(explain(result, topology)).replace(prefix, "PREFIX").splitlines() == [
+        "topic::it: disagreed",
+        "  back end sql: identity: expected x, observed nothing",
+        "  evidence: front end: all well",
+        "  evidence: sql: Unspecified GSS failure",
+        f"  evidence: KDC: TGS PREFIX-pool -> {SQL}: issued in the name of PREFIX-alice",
+        refusal,
+        refusal,
+        f"  likely cause: PREFIX-pool has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD",
+    ]
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.BROKEN, VerdictKind.NOT_RUN])
+def test_an_end_without_observation_is_explained_by_its_reason(scenario, topology, kind):
+    made = scenario(REGISTRATION)
+    result = Result(scenario=made, verdict=Verdict(kind=kind, reason="first\nsecond"))
+    assert explain(result, topology) == [f"topic::it: {kind}", "  first", "  second"]

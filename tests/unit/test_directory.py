@@ -134,7 +134,7 @@ def test_an_a_record_byte_by_byte(topology):
         "04 00 01 00 05 f0 00 00 01 00 00 00 00 00 03 84 00 00 00 00 00 00 00 00 0a 5d 00 15")
 
 
-@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_!", min_size=12, max_size=24))
+@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_", min_size=8).map("!{}!".format))  # "!" is nowhere else
 def test_a_password_appears_in_its_own_attribute_only(topology, password):
     given = Given(users={"alice": Principal(groups=1)}, accounts={"pool": Principal(spns=("HTTP/{web1}",))},
                   names={"portal": "A web1"}, computers={"web1": Principal(trusted_for_delegation=True)})

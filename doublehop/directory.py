@@ -36,7 +36,7 @@ TIME_TO_LIVE = 900
 
 
 def account_control(principal: Principal, base: int) -> str:
-    """userAccountControl for these facts (MS-ADTS 2.2.16)."""
+    """UserAccountControl for these facts (MS-ADTS 2.2.16)."""
     return str(base | sum(bit for name, bit in FLAGS.items() if getattr(principal, name)))
 
 

@@ -40,6 +40,8 @@ def _sub_ids() -> Check:
     if os.getuid() == 0:
         return Check(True, "root builds the image directly")
     user = getpass.getuser()
-    found = any(each.startswith((f"{user}:", f"{os.getuid()}:")) for each in Path("/etc/subuid").read_text().splitlines())
+    table = Path("/etc/subuid")
+    lines = table.read_text().splitlines() if table.exists() else []
+    found = any(each.startswith((f"{user}:", f"{os.getuid()}:")) for each in lines)
     remedy = "" if found else f": as root, run `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}`"
     return Check(found, f"{user} has subordinate user ids{remedy}")

@@ -1,13 +1,13 @@
 """Every failure a reader can meet, as one tree.
 
-    DoublehopError
-    ├── InputError          a TOML file, an option or an id is wrong; nothing was started (exit 2)
-    ├── HostError           this machine cannot run a lab as it is; says what to change (exit 2)
-    └── LabError            the lab itself failed; a scenario that meets it is *broken*, never *disagreed*
-        ├── MachineDied     a machine's agent ended; carries its last log lines
-        ├── AgentFailed     an operation inside a machine raised; carries its text
-        ├── Deadline        something did not happen in time; carries the last thing seen
-        └── Refused         the directory would not hold what a scenario gives; the lab itself is whole
+DoublehopError
+├── InputError          a TOML file, an option or an id is wrong; nothing was started (exit 2)
+├── HostError           this machine cannot run a lab as it is; says what to change (exit 2)
+└── LabError            the lab itself failed; a scenario that meets it is *broken*, never *disagreed*
+├── MachineDied     a machine's agent ended; carries its last log lines
+├── AgentFailed     an operation inside a machine raised; carries its text
+├── Deadline        something did not happen in time; carries the last thing seen
+└── Refused         the directory would not hold what a scenario gives; the lab itself is whole
 """
 
 from collections.abc import Sequence

@@ -85,13 +85,13 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     """Bring up what is not in the directory; machines work side by side, their answers are awaited last."""
     given = scenario.given
     pending = [lab.sql.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))]
-    for label, spn in given.duplicate_spns.items():
-        pending.append(lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn)))
+    pending += [lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn))
+                for label, spn in given.duplicate_spns.items()]
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
         pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))
-    for label in given.users:
-        pending.append(lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label]))
+    pending += [lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label])
+                for label in given.users]
     if given.client_hosts:
         pending.append(lab.client.send("set_hosts", hosts=_hosts(scope)))
     refusals = [each.result() for each in pending]

@@ -4,9 +4,7 @@ A lab is either whole or broken. What breaks it is raised as LabError and rememb
 scenarios are *not run* instead of failing for the wrong reason.
 """
 
-import base64
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -220,8 +218,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]
            for each in topology.members}
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
     started = [agents[dc].send("start", address=str(topology.machines[dc].address))]
-    for each in topology.of(Role.FRONT_END):
-        started.append(agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends))
+    started += [agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends)
+                for each in topology.of(Role.FRONT_END)]
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]

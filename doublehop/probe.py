@@ -31,7 +31,7 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
     _refuse_a_failing_lab(client, page, scope, lab)
     return Observation(
         client=client,
-        front_end=_front_end(page, client, scope, lab),
+        front_end=_front_end(page, scope, lab),
         back_ends={name: BackEndSaw(**{key: value for key, value in each.items() if key != "login"})
                    for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, mark, lab),
@@ -63,7 +63,7 @@ def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope,
             raise LabError(f"back end {name} is not there: {saw['native']}")
 
 
-def _front_end(page: dict[str, Any], client: ClientSaw, scope: Scope, lab: Lab) -> FrontEndSaw | None:
+def _front_end(page: dict[str, Any], scope: Scope, lab: Lab) -> FrontEndSaw | None:
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})

@@ -29,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--lab` options."""
     group = parser.getgroup("lab", "doublehop: a Kerberos delegation lab")
     group.addoption("--lab", default="local", metavar="PROVIDER", help="What brings the lab's machines up: local.")
-    group.addoption("--lab-strict", action="store_true", help="Fail a scenario that was not run instead of skipping it.")
+    group.addoption("--lab-strict", action="store_true",
+                    help="Fail a scenario that was not run instead of skipping it.")
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")
     group.addoption("--lab-evidence", metavar="DIR", type=Path,
                     help="Write what every hop saw into a JSON-lines file for each scenario in this folder.")

@@ -1,5 +1,7 @@
 """Results for a person to read, as plain lines; colour is added only where a terminal shows it. Pure."""
 
+from collections.abc import Sequence
+
 from doublehop.model import Observation, Registration, Request, Result, Scenario, VerdictKind
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -45,7 +47,7 @@ def _hop2(observation: Observation, scope: Scope) -> list[str]:
             for name, saw in observation.back_ends.items()]
 
 
-def table(rows: list[tuple[str, ...]]) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns of plain text, each as wide as its widest cell but the last."""
     if not rows:
         return []

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,7 +75,7 @@ class Conversation:
 
     def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None,
                  pass_fds: Sequence[int] = ()) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=env, pass_fds=pass_fds,
             bufsize=0,
@@ -97,10 +98,8 @@ class Conversation:
 
     def send(self, line: bytes) -> None:
         """Write one line; a child that has ended is noticed by the next `receive`."""
-        try:
+        with suppress(BrokenPipeError):
             self._stdin.write(line)
-        except BrokenPipeError:
-            pass
 
     def receive(self, seconds: float) -> bytes | None:
         """Read one line, or None at the end of the child's output."""

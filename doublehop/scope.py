@@ -64,7 +64,7 @@ class Scope:
         return f"CN={account.rstrip('$')},CN={folder},{self.topology.base_dn}"
 
     def fill(self, text: str) -> str:
-        """Put full names for `{label}`, the computer name for `{machine.netbios}`, the account for `{label.account}`."""
+        """Put in full names for `{label}`, and other forms for `{label.netbios|account|address}`."""
 
         def value(match: re.Match[str]) -> str:
             label, _, form = match[1].partition(".")
@@ -81,7 +81,7 @@ class Scope:
         return label.upper()
 
     def label(self, identity: str) -> str:
-        """The label of an identity as a hop reported it, `user@REALM` or `DOMAIN\\user`; others as they are."""
+        """The label of an identity as a hop reported it, with a realm or a domain; others as they are."""
         account = identity.partition("@")[0].rpartition("\\")[2]
         if account.lower().startswith(f"{self.prefix}-"):
             return account[len(self.prefix) + 1 :]

@@ -54,7 +54,7 @@ def reconnect() -> None:
     _directory["admin"] = until("the directory", 30, lambda: _connected(**_directory["how"]))
 
 
-def _connected(**how: str) -> Directory:
+def _connected(**how: Any) -> Directory:
     try:
         return Directory(**how)
     except LDAPException as failure:

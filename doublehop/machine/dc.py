@@ -11,6 +11,7 @@ import re
 import shutil
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def start(*, address: str) -> None:
         ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
     )
     for port in (88, 636, 53):
-        until(f"port {port} of the domain controller", 30, lambda port=port: _answers(samba, address, port))
+        until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
 
 
 def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
@@ -161,5 +162,6 @@ def plant_spn(*, dn: str, spn: str) -> None:
 
 if __name__ == "__main__":
     serve({
-        "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since, "plant_spn": plant_spn,
+        "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
+        "plant_spn": plant_spn,
     })

@@ -58,7 +58,8 @@ def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, pa
         "autovacuum": "off", "max_wal_senders": "0", "wal_level": "minimal",
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    subprocess.Popen([*_as_postgres(), str(BINARIES / "postgres"), "-D", str(DATA), *settings], stdin=subprocess.DEVNULL)
+    server = [*_as_postgres(), str(BINARIES / "postgres"), "-D", str(DATA), *settings]
+    subprocess.Popen(server, stdin=subprocess.DEVNULL)
     until("PostgreSQL", 30, lambda: _ready() or None)
     connection = psycopg.connect(host=str(SOCKETS), port=PORT, user="postgres", dbname="postgres", autocommit=True)
     _administrator.append(connection.cursor())

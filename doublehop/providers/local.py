@@ -210,7 +210,7 @@ def _image(spec: ImageSpec, progress: Progress) -> Path:
             stderr=subprocess.PIPE, text=True, errors="replace",
         )
         assert process.stderr is not None
-        last = []
+        last: list[str] = []
         for line in process.stderr:
             last = [*last[-15:], line.rstrip()]
             if line.startswith("I: "):

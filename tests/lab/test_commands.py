@@ -17,7 +17,14 @@ title = "My bug"
 why = "A scenario that a user wrote."
 sources = []
 change.given.accounts.pool.allowed_to_delegate_to = []
-expect = { spn = "HTTP/{portal}", status = 200, scheme = "Kerberos", user = "alice", level = "Delegate", sees.sql = "alice" }
+
+[my-bug.expect]
+spn = "HTTP/{portal}"
+status = 200
+scheme = "Kerberos"
+user = "alice"
+level = "Delegate"
+sees.sql = "alice"
 """
 
 
@@ -27,7 +34,8 @@ def standing(doublehop):
     name = f"test-{os.getpid()}"
     done = doublehop("up", "--name", name, "--scenario", "constrained::listed")
     assert done.returncode == 0, done.stderr
-    yield name, re.search(r"http://\S+/whoami", done.stdout)[0]
+    (url,) = re.findall(r"http://\S+/whoami", done.stdout)
+    yield name, url
     assert doublehop("down", "--name", name).returncode == 0
 
 
@@ -67,11 +75,12 @@ def test_two_labs_stand_side_by_side(standing, doublehop):
     other = f"{standing[0]}-other"
     assert doublehop("up", "--name", other).returncode == 0
     try:
-        spns = [doublehop("exec", "--name", each, "dc1", "--", "hostname", "-I").stdout for each in (standing[0], other)]
-        assert spns[0] == spns[1] == "10.93.0.10 \n"
+        labs = (standing[0], other)
+        addresses = [doublehop("exec", "--name", each, "dc1", "--", "hostname", "-I").stdout for each in labs]
+        assert addresses == ["10.93.0.10 \n"] * 2
         found = [
             doublehop("exec", "--name", each, "client1", "--", "getent", "hosts", standing[1].split("/")[2]).returncode
-            for each in (standing[0], other)
+            for each in labs
         ]
         assert found == [0, 2], "a name of one lab's scenario is unknown in the other"
     finally:
@@ -114,7 +123,10 @@ def test_doctor_finds_this_machine_fit(doublehop):
     assert all(line.startswith("ok") for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("command", ["", "run", "list", "explain", "up", "down", "status", "shell", "exec", "doctor", "test"])
+COMMANDS = ["", "run", "list", "explain", "up", "down", "status", "shell", "exec", "doctor", "test"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(doublehop, command):
     done = doublehop(*[each for each in (command, "--help") if each])
     assert done.returncode == 0

@@ -74,13 +74,14 @@ def _flipped(real: bytes, rng: random.Random) -> bytes:
 def real_token(lab, directory, client, portal):
     """A token that would authenticate, taken from the client's own library."""
     bench = client._bench
+    ccache = f"FILE:/run/ccaches/{bench.scope.principal('eve')}"
     assert not lab.client.ask("sign_in", principal=bench.scope.principal("eve"), password=bench.passwords["eve"])
     make = (
         "import gssapi, base64, sys;"
         f"name = gssapi.Name('HTTP@{portal}', gssapi.NameType.hostbased_service);"
         "flags = gssapi.RequirementFlag.mutual_authentication;"
         "print(base64.b64encode(gssapi.SecurityContext(name=name, usage='initiate', flags=flags,"
-        f" creds=gssapi.Credentials(usage='initiate', store={{'ccache': 'FILE:/run/ccaches/{bench.scope.principal('eve')}'}})"
+        f" creds=gssapi.Credentials(usage='initiate', store={{'ccache': '{ccache}'}})"
         ").step()).decode())"
     )
     return base64.b64decode(lab.machines["client1"].run("python3", "-c", make).check().stdout)

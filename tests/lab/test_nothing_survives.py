@@ -33,6 +33,7 @@ def held(tmp_path):
     before = _files(tmp_path), Path("/proc/self/mountinfo").read_text()
     process = subprocess.Popen([sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", "local"],
                                stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert process.stdout
     assert any(line.strip() == holder.READY for line in process.stdout)
     family = processes.tree(process.pid)
     yield process, name, family, processes.namespaces(family), before

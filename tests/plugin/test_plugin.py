@@ -19,7 +19,7 @@ when.get = "http://{web1}/whoami"
 expect.status = 401
 """
 LET_IN = REFUSED.replace("[refused]", "[let-in]").replace("401", "404")
-NEEDS_MORE = REFUSED.replace("[refused]", "[needs-more]").replace("sources = []", 'sources = []\nneeds = ["offline-directory"]')
+NEEDS_MORE = REFUSED.replace("[refused]", '[needs-more]\nneeds = ["offline-directory"]')
 DIES = REFUSED.replace("[refused]", "[dies]").replace("whoami", "dies")
 SILENT = REFUSED.replace("[refused]", "[silent]").replace("whoami", "silent")
 

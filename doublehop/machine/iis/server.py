@@ -75,7 +75,8 @@ class Server:
     _connections: WeakKeyDictionary[Any, Connection] = field(default_factory=WeakKeyDictionary)
     _runner: web.ServerRunner | None = None
 
-    async def configure(self, config: FrontEnd, accounts: Mapping[str, keys.Account], fixed: Mapping[str, Outgoing]) -> None:
+    async def configure(self, config: FrontEnd, accounts: Mapping[str, keys.Account],
+                        fixed: Mapping[str, Outgoing]) -> None:
         """Serve this configuration from now on; connections that were open are closed."""
         self._routes = [
             (parse_binding(text), self._endpoints(name, site, config.applicationPools, accounts, fixed))

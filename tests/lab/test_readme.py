@@ -1,0 +1,50 @@
+"""The README's commands are run, and print what the README shows."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.delegation
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+VARIES = re.compile(r"\d+\.\d\d s")
+
+
+def _commands(block):
+    """Each command of a block with the lines shown below it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, *shown = part.splitlines()
+        yield command, shown
+
+
+def _run(command):
+    # The whole suite is running already: of `test`, its collection is enough here.
+    if command == "bin/doublehop test":
+        command += " --collect-only -q"
+    return subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0].removeprefix("$ "))
+def test_a_block_of_commands_prints_what_the_readme_shows(block):
+    for command, shown in _commands(block):
+        done = _run(command)
+        disagrees = any(line.startswith("disagreed") for line in shown)
+        assert done.returncode == (1 if disagrees else 0), done.stdout + done.stderr
+        printed = [VARIES.sub("", line).rstrip() for line in done.stdout.splitlines()]
+        for line in shown:
+            if line != "...":
+                assert VARIES.sub("", line).rstrip() in printed, f"{command} did not print: {line}"
+
+
+def test_the_readme_has_its_two_commands():
+    commands = [command for block in BLOCKS for command, _ in _commands(block)]
+    assert commands[:2] == ["bin/doublehop run", "bin/doublehop test"]
+
+
+def test_the_page_for_test_writers_shows_a_test_that_works(pytester):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "writing-tests.md").read_text(), re.DOTALL)
+    pytester.makepyfile(code)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)

@@ -70,6 +70,11 @@ def name_of(offset: int) -> str:
     return NAMES.get(offset, f"UNKNOWN ({offset})")
 
 
+def labelled(name: str) -> str:
+    """A protocol error with its number, as the field writes it: `KDC_ERR_BADOPTION (0xD)`; others as they are."""
+    return f"{name} (0x{KrbError[name]:X})" if name in KrbError.__members__ else name
+
+
 def from_minor(minor: int) -> int:
     """Turn a GSSAPI minor status of the krb5 mechanism into an offset in its error table.
 

@@ -7,6 +7,7 @@ directory holds tells them apart. That join is made here.
 import dataclasses
 from collections.abc import Iterator
 
+from doublehop.codes import labelled
 from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site
 from doublehop.model import (
     Given,
@@ -162,19 +163,24 @@ def explain(result: Result, topology: Topology) -> list[str]:
 
 def _evidence(observation: Observation) -> Iterator[str]:
     if observation.front_end and observation.front_end.native:
-        yield f"front end: {observation.front_end.native}"
+        yield _quoted("front end", observation.front_end.error, observation.front_end.native)
     for name, saw in observation.back_ends.items():
         if saw.native:
-            yield f"{name}: {saw.native}"
+            yield _quoted(name, saw.error, saw.native)
     for line in observation.kdc:
         if line.error != "KDC_ERR_PREAUTH_REQUIRED":  # the first leg of every sign-in
             yield f"KDC: {line.kind} {line.client} -> {line.service}: {_outcome(line)}"
 
 
+def _quoted(hop: str, error: str, native: str) -> str:
+    return ": ".join(each for each in (hop, labelled(error), native) if each)
+
+
 def _outcome(line: KdcLine) -> str:
     if not line.error:
         return f"issued in the name of {line.impersonated}" if line.impersonated else "issued"
-    return f"{line.error} ({line.reason})" if line.reason else line.error
+    error = labelled(line.error)
+    return f"{error}: {line.reason}" if line.reason else error
 
 
 def causes(observation: Observation, scope: Scope) -> Iterator[str]:

@@ -351,3 +351,20 @@ def test_merging_leaves_its_arguments_alone(base, change):
 def test_merging_twice_is_merging_once(base, change):
     once = merge(base, change)
     assert merge(once, change) == once
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    pytest.param('names."Portal X" = "A web1"', "given: expected a label", id="a label that is no DNS name"),
+    pytest.param("computers.web1.protected_user = true", "given.computers.web1.protected_user: unexpected",
+                 id="a fact that a computer cannot have"),
+    pytest.param('users.alice.without_spns = ["HTTP/x"]', "alice.without_spns: unexpected",
+                 id="taking an SPN from an account that has none"),
+])
+def test_facts_that_would_be_passed_over_are_refused(tmp_path, topology, line, text):
+    path = tmp_path / "topic.toml"
+    path.write_text(
+        f'[it]\ntitle = "t"\nwhy = "w"\nsources = []\ngiven.{line}\n'
+        'when.get = "http://{web1}/"\nexpect.status = 401\n'
+    )
+    with pytest.raises(InputError, match=text):
+        catalogue.load_files([path], topology)

@@ -185,12 +185,12 @@ def test_a_difference_is_explained_with_its_evidence(scenario, topology):
     difference = Difference(hop="back end sql", field="identity", expected="x", observed="nothing")
     result = Result(scenario=made, observation=observation, verdict=Verdict(
         kind=VerdictKind.DISAGREED, differences=(difference,)))
-    refusal = f"  evidence: KDC: TGS PREFIX-pool -> {SQL}: KDC_ERR_BADOPTION (Constrained delegation not allowed)"
+    refusal = f"  evidence: KDC: TGS PREFIX-pool -> {SQL}: KDC_ERR_BADOPTION (0xD): Constrained delegation not allowed"
     assert "\n".join(explain(result, topology)).replace(prefix, "PREFIX").splitlines() == [
         "topic::it: disagreed",
         "  back end sql: identity: expected x, observed nothing",
         "  evidence: front end: all well",
-        "  evidence: sql: Unspecified GSS failure",
+        "  evidence: sql: KDC_ERR_BADOPTION (0xD): Unspecified GSS failure",
         f"  evidence: KDC: TGS PREFIX-pool -> {SQL}: issued in the name of PREFIX-alice",
         refusal,
         refusal,

@@ -14,8 +14,8 @@ ROOT = PACKAGE.parent
 
 LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
-    "pure": ["topology", "scope", "catalogue", "directory", "kdclog", "verdict", "explain", "report", "render",
-             "sources"],
+    "pure": ["topology", "scope", "sanity", "catalogue", "directory", "kdclog", "verdict", "explain", "report",
+             "render", "sources"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor"],

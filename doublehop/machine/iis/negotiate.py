@@ -57,7 +57,7 @@ class Exchange:
 
     def step(self, token: bytes) -> Leg:
         """Take the client's next token."""
-        if NTLM_SIGNATURE in token[:64]:
+        if token.startswith(NTLM_SIGNATURE):
             return Leg(refusal=Refusal("SEC_E_UNSUPPORTED_FUNCTION", "an NTLM message where Kerberos was needed"))
         try:
             answer = self._context.step(token) or b""

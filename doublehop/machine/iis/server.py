@@ -155,8 +155,9 @@ class Server:
     def _find(self, request: web.BaseRequest) -> Endpoint | None:
         """The application that serves a request: exact host header before the empty one, longest path first."""
         host = request.host.partition(":")[0].lower()
-        port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-        bound = [each for each in self._routes if each[0].port == port and each[0].host in {"", host}]
+        address, port = request.transport.get_extra_info("sockname")[:2] if request.transport else ("", 0)
+        bound = [each for each in self._routes
+                 if each[0].port == port and each[0].host in {"", host} and each[0].address in {"*", address}]
         if not bound:
             return None
         endpoints = max(bound, key=lambda each: len(each[0].host))[1]

@@ -77,8 +77,12 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
             user = scenario.when.user
             lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
         yield Applied(scope=scope, passwords=passwords)
+    except LabError as failure:
+        lab.broken = str(failure).splitlines()[0]
+        raise
     finally:
-        _take_back(scenario, scope, lab, undo)
+        if not lab.broken:  # a failed lab is thrown away, not tidied
+            _take_back(scenario, scope, lab, undo)
 
 
 def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str]) -> None:

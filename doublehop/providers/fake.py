@@ -28,6 +28,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self._requests: list[dict[str, Any]] = []
+        self._failing = ""
 
     def send(self, line: bytes) -> None:
         """Remember a request."""
@@ -37,9 +38,10 @@ class FakeStream:
         """Answer the oldest request."""
         request = self._requests.pop(0)
         url = request["args"].get("url", "")
-        if "/dies" in url:
+        self._failing = self._failing or next((each for each in ("/dies", "/silent") if each in url), "")
+        if self._failing == "/dies":
             return None
-        if "/silent" in url:
+        if self._failing == "/silent":
             raise Deadline("an answer", seconds, "nothing")
         if request["op"] == "prepare":
             return json.dumps({"ok": dict.fromkeys(request["args"]["passwords"], 1)}).encode()

@@ -21,9 +21,7 @@ def machine(tmp_path):
     programs.mkdir()
     log = tmp_path / "apt.log"
     for name in NAMES:
-        script = programs / name
-        found = next(Path(folder) / name for folder in ("/usr/bin", "/bin", "/usr/sbin") if (Path(folder) / name).exists())
-        script.symlink_to(found)
+        (programs / name).symlink_to(next(found for folder in FOLDERS if (found := Path(folder) / name).exists()))
 
     def have(name, text):
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")

@@ -144,7 +144,7 @@ def main() -> None:
     show("one scenario", [each for each, _ in both], [each for _, each in both])
 
     sample = [each for each in every if isinstance(each.when, Request) and not each.given.duplicate_spns][:60]
-    rounds = [(growth(sample, 60), growth(sample, 600)) for _ in range(5)]
+    rounds = [(growth(sample, 60), growth(sample, 600)) for _ in range(3)]
     show("each of 600, floor: each of 60", [large[0] for _, large in rounds], [small[0] for small, _ in rounds])
     kept = statistics.median(large[1] for _, large in rounds)
     print(f"memory kept after 600 scenarios: {kept:.0f} KiB (median of {len(rounds)})")

@@ -8,6 +8,7 @@ import base64
 import logging
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -93,24 +94,37 @@ def start(*, address: str) -> None:
         until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
 
 
-def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
+def _open_directory() -> Any:
     from samba.auth import system_session
     from samba.param import LoadParm
     from samba.samdb import SamDB
-    from samba.upgradehelpers import update_krbtgt_account_password
 
     parameters = LoadParm()
     parameters.load(str(STATE / "smb.conf"))
-    samdb = SamDB(session_info=system_session(), lp=parameters)
+    return SamDB(session_info=system_session(), lp=parameters)
+
+
+def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
+    samdb = _open_directory()
     versions = {}
     samdb.transaction_start()
-    update_krbtgt_account_password(samdb)
+    _change_krbtgt(samdb)
     for account, password in passwords.items():
         samdb.setpassword(f"(sAMAccountName={account})", password)
         found = samdb.search(expression=f"(sAMAccountName={account})", attrs=["msDS-KeyVersionNumber"])
         versions[account] = int(str(found[0]["msDS-KeyVersionNumber"]))
     samdb.transaction_commit()
     return versions
+
+
+def _change_krbtgt(samdb: Any) -> None:
+    """Give the account whose key signs every TGT a new secret, which nobody has to know."""
+    import ldb
+
+    message = ldb.Message(ldb.Dn(samdb, f"CN=krbtgt,CN=Users,{samdb.domain_dn()}"))
+    secret = secrets.token_urlsafe(48).encode("utf-16-le")
+    message["clearTextPassword"] = ldb.MessageElement(secret, ldb.FLAG_MOD_REPLACE, "clearTextPassword")
+    samdb.modify(message)
 
 
 def _make_certificate(name: str) -> None:

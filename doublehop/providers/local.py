@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from doublehop import cache
 from doublehop.data import LAB
@@ -106,12 +107,14 @@ class LocalProvider:
             snapshots = {name: _snapshot(topology, name, image, provision, progress)
                          for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
             switch = stack.enter_context(_switch())
+            started = {}
+            for name in topology.machines:
+                mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
+                started[name] = stack.enter_context(_started(name, switch, image, topology, mounts))
             machines: dict[str, Machine] = {}
             for name, each in topology.machines.items():
-                mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
-                pid = stack.enter_context(_started(name, switch, image, topology, mounts))
-                switch.process.send(f"link add {name} type veth peer name eth0 netns {pid}\n"
-                                    f"link set {name} master br0 up\n".encode())
+                pid = started[name].pid()
+                switch.plug_in(name, pid)
                 machines[name] = LocalMachine(name, each.role, pid)
             yield machines
 
@@ -136,10 +139,7 @@ def _switch_argv() -> list[str]:
 
 @contextmanager
 def _speaking(name: str, sandbox: Sequence[str], program: str, files: Sequence[int] = ()) -> Iterator["_Speaking"]:
-    """Run a shell program in new namespaces, from the moment they are whole.
-
-    bubblewrap tells its child's number before users are mapped and mounts made; the program speaks after.
-    """
+    """Run a shell program in new namespaces; it says a word as soon as they are whole."""
     status, status_in = os.pipe()
     process = Conversation(
         [*sandbox, "--json-status-fd", str(status_in), "sh", "-c", f"echo ready && exec {program}"],
@@ -148,33 +148,59 @@ def _speaking(name: str, sandbox: Sequence[str], program: str, files: Sequence[i
     try:
         os.close(status_in)
         with os.fdopen(status) as file:
-            line = file.readline()
-        if not line or process.receive(SECONDS_TO_START) is None:
-            raise LabError(f"{name} did not start: " + "\n".join(process.log()))
-        yield _Speaking(process, int(json.loads(line)["child-pid"]))
+            yield _Speaking(name, process, file)
     finally:
         process.kill()
 
 
 @dataclass(frozen=True, slots=True)
 class _Speaking:
-    """A process in namespaces of its own: how to speak to it, and its first process there."""
+    """A process in namespaces of its own, and where bubblewrap tells of it."""
+
+    name: str
+    process: Conversation
+    status: TextIO
+
+    def pid(self) -> int:
+        """Wait until the namespaces are whole; gives the number of their first process. Ask once.
+
+        bubblewrap tells the number before users are mapped and mounts made; the program speaks after.
+        """
+        line = self.status.readline()
+        if not line or self.process.receive(SECONDS_TO_START) is None:
+            raise LabError(f"{self.name} did not start: " + "\n".join(self.process.log()))
+        return int(json.loads(line)["child-pid"])
+
+
+@contextmanager
+def _switch() -> Iterator["_Switch"]:
+    """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
+    with _speaking("switch", _switch_argv(), f"{_tool('ip')} -batch -") as speaking:
+        switch = _Switch(speaking.process, speaking.pid())
+        switch.say("link set lo up", "link add br0 type bridge", "link set br0 up")
+        yield switch
+
+
+@dataclass(frozen=True, slots=True)
+class _Switch:
+    """The running switch."""
 
     process: Conversation
     pid: int
 
+    def say(self, *lines: str) -> None:
+        """Have `ip` do something in the switch's namespace."""
+        self.process.send("".join(f"{each}\n" for each in lines).encode())
+
+    def plug_in(self, name: str, pid: int) -> None:
+        """Lay a cable to a machine."""
+        self.say(f"link add {name} type veth peer name eth0 netns {pid}", f"link set {name} master br0 up")
+
 
 @contextmanager
-def _switch() -> Iterator[_Speaking]:
-    """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
-    with _speaking("switch", _switch_argv(), f"{_tool('ip')} -batch -") as switch:
-        switch.process.send(b"link set lo up\nlink add br0 type bridge\nlink set br0 up\n")
-        yield switch
-
-
-@contextmanager
-def _started(name: str, switch: _Speaking, image: Path, topology: Topology, mounts: Sequence[str]) -> Iterator[int]:
-    """Start one machine; gives the process id of its first process."""
+def _started(name: str, switch: _Switch, image: Path, topology: Topology,
+             mounts: Sequence[str]) -> Iterator[_Speaking]:
+    """Start one machine."""
     files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
     sandbox = [
         _tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
@@ -187,7 +213,7 @@ def _started(name: str, switch: _Speaking, image: Path, topology: Topology, moun
     ]
     try:
         with _speaking(name, sandbox, "sleep infinity", [each for _, each in files]) as machine:
-            yield machine.pid
+            yield machine
     finally:
         for _, descriptor in files:
             os.close(descriptor)
@@ -242,8 +268,9 @@ def _snapshot(topology: Topology, name: str, image: Path, provision: Provision, 
     def build(path: Path) -> None:
         progress(f"provisioning {name} (once, a few seconds)")
         path.mkdir(mode=0o700)
-        with _switch() as switch, _started(name, switch, image, topology, ["--bind", str(path), "/state"]) as pid:
-            provision(LocalMachine(name, topology.machines[name].role, pid), topology)
+        state = ["--bind", str(path), "/state"]
+        with _switch() as switch, _started(name, switch, image, topology, state) as machine:
+            provision(LocalMachine(name, topology.machines[name].role, machine.pid()), topology)
 
     agent = (PACKAGE / "machine" / "dc.py").read_bytes() + (PACKAGE / "machine" / "sql.py").read_bytes()
     return cache.built("snapshots", cache.key_of(str(image), name, repr(topology), topology.smb_conf(), agent), build)

@@ -89,3 +89,22 @@ def test_every_lab_has_its_own_secrets(lab, doublehop):
     assert len(own) == len(lab.secrets)
     kvno = lab.client.ask("read", dn=f"CN=krbtgt,CN=Users,{lab.topology.base_dn}", attributes=["msDS-KeyVersionNumber"])
     assert int(kvno["msDS-KeyVersionNumber"][0]) > 1, "krbtgt's key is not the snapshot's"
+
+
+ASK_NETLOGON = """
+from samba.credentials import Credentials
+from samba.dcerpc import nbt, netlogon
+from samba.net import Net
+from samba.param import LoadParm
+nobody, parameters = Credentials(), LoadParm()
+nobody.set_anonymous()
+print(Net(nobody, parameters).finddc(address="10.93.0.10", flags=nbt.NBT_SERVER_DS).dns_domain)
+rpc = netlogon.netlogon("ncacn_ip_tcp:10.93.0.10", parameters, nobody)
+print(rpc.netr_DsRGetDCNameEx2("dc1", None, 0, None, None, None, 0).domain_name)
+"""
+
+
+def test_members_find_the_domain_through_netlogon(lab):
+    """By the LDAP ping that Windows sends first, and by the RPC service itself."""
+    found = lab.machines["web1"].run("python3", "-c", ASK_NETLOGON).check().stdout.split()
+    assert found == ["doublehop.test", "DOUBLEHOP"]

@@ -156,6 +156,7 @@ def front_end_configuration(config: FrontEnd, scope: Scope, lab: Lab, passwords:
         "config": _filled(dataclasses.asdict(config), scope),
         "accounts": {label: secret.as_key() for label, secret in secrets.items()},
         "fixed": {label: {"principal": scope.principal(label), "password": passwords[label]} for label in fixed},
+        "pages": {name: scope.page(name) for name in scope.given.back_ends},
     }
 
 

@@ -64,6 +64,8 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
         yield f"the client's hosts file says that {scope.fill(name)} is {machine}"
     if not given.dc_reachable_from_client:
         yield "the client cannot reach the domain controller"
+    for name in given.back_ends:
+        yield f"back end {name}: the page {scope.page(name)}"
     for name, front_end in given.front_ends.items():
         yield from (f"{name}: {each}" for each in _front_end(front_end, scope))
 
@@ -197,6 +199,9 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity")
+    for name, saw in observation.back_ends.items():
+        if saw.error == "KRB_AP_ERR_MODIFIED":
+            yield f"the KDC sealed the ticket for {name} with another account's key than the one that runs {name}"
 
 
 def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:

@@ -32,8 +32,7 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
     return Observation(
         client=client,
         front_end=_front_end(page, scope, lab),
-        back_ends={name: BackEndSaw(**{key: value for key, value in each.items() if key != "login"})
-                   for name, each in page.get("back_ends", {}).items()},
+        back_ends={name: _back_end(each, scope, lab) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, mark, lab),
     )
 
@@ -67,10 +66,21 @@ def _front_end(page: dict[str, Any], scope: Scope, lab: Lab) -> FrontEndSaw | No
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
-    refusals = [each for name in scope.given.front_ends for each in lab.front_end(name).ask("log") if each["error"]]
-    if not refusals:
-        return None
-    return FrontEndSaw(error=refusals[-1]["error"], native=refusals[-1]["native"])
+    refusal = _last_refusal(scope, lab)
+    return FrontEndSaw(error=refusal["error"], native=refusal["native"]) if refusal else None
+
+
+def _back_end(told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
+    """What the page says of a back end; of a page that refused, the reason is in that server's own log."""
+    saw = BackEndSaw(**{key: value for key, value in told.items() if key != "login"})
+    refusal = _last_refusal(scope, lab) if saw.error == "HTTP_401" else None
+    return dataclasses.replace(saw, error=refusal["error"], native=refusal["native"]) if refusal else saw
+
+
+def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
+    """The last token that any of the scenario's front ends took for nobody's, with its reason."""
+    logs = [each for name in scope.given.front_ends for each in lab.front_end(name).ask("log")]
+    return next((each for each in reversed(logs) if each["error"]), None)
 
 
 def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[KdcLine, ...]:

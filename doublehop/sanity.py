@@ -1,7 +1,9 @@
 """Refuses scenarios that no lab could be given: what they name has to exist, and their parts to fit. Pure."""
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity, parse_binding
@@ -23,6 +25,7 @@ def check(scenario: Scenario, topology: Topology, where: str) -> None:
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
         _check_front_end(front_end, scope, f"{where}.given.front_ends.{name}")
+    _check_back_ends(given, scope, f"{where}.given.back_ends")
     _check_when(scenario, scope, where)
 
 
@@ -120,15 +123,38 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.act_as:
         _resolved(scope.account, when.act_as, f"{where}.when.act_as", "account")
+    pages, known = scope.given.back_ends, {**BACK_END_SERVICES, **scope.given.back_ends}
     for each in when.back_ends:
-        if each not in BACK_END_SERVICES:
-            raise InputError(f"{where}.when.back_ends", f"expected {', '.join(BACK_END_SERVICES)}, not {each!r}")
+        *way, last = each.split(".")
+        if last not in known or not pages.keys() >= set(way):
+            raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]
-    if sorted(told) != (sorted(set(when.back_ends)) if expect.status == 200 else []):
+    if sorted(told) != (sorted(_reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
         raise InputError(f"{where}.expect", "expected `sees` or `fails` for each back end that is asked, and no other")
+
+
+def _reached(asked: Iterable[str], fails: Iterable[str]) -> set[str]:
+    """Every link of the chains that are asked, but for those behind a link that fails."""
+    def links(chain: str) -> Iterator[str]:
+        parts = chain.split(".")
+        for number in range(1, len(parts) + 1):
+            yield ".".join(parts[:number])
+            if ".".join(parts[:number]) in fails:
+                return
+
+    return {link for chain in asked for link in links(chain)}
+
+
+def _check_back_ends(given: Given, scope: Scope, where: str) -> None:
+    for name, text in given.back_ends.items():
+        if not LABEL.fullmatch(name) or name in BACK_END_SERVICES:
+            raise InputError(f"{where}.{name}", "expected a label of lower-case letters, digits and dashes of its own")
+        url = urlsplit(_resolved(scope.fill, text, f"{where}.{name}", "name or machine"))
+        if url.scheme != "http" or not url.hostname or not url.path or url.query:
+            raise InputError(f"{where}.{name}", f"expected a page such as 'http://{{api}}/whoami', not {text!r}")
 
 
 def _resolved(resolve: Any, text: str, where: str, kind: str) -> str:

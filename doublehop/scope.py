@@ -75,6 +75,13 @@ class Scope:
 
         return PLACEHOLDER.sub(value, text)
 
+    def page(self, name: str) -> str:
+        """The URL of a page among the back ends, without a question in it.
+
+        Raises KeyError with the name when there is none.
+        """
+        return self.fill(self.given.back_ends[name])
+
     def _netbios(self, label: str) -> str:
         if label not in self.topology.machines:
             raise KeyError(f"{label}.netbios")

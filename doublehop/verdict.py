@@ -5,6 +5,7 @@ counts only together with the KDC's own line for its ticket: a 200 is no proof o
 """
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from doublehop.model import (
     BackEndSaw,
@@ -19,6 +20,7 @@ from doublehop.model import (
 from doublehop.scope import Scope
 
 BACK_END_SERVICES = {"sql": "MSSQLSvc/"}
+"""The service class of each database; a page among the back ends has the SPN of the host in its URL."""
 NOTHING = "nothing"
 
 
@@ -79,7 +81,7 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     saw = observation.back_ends.get(name, BackEndSaw())
     yield from _compare(hop, "identity", expect.sees.get(name, ""), scope.label(saw.identity))
     yield from _compare(hop, "error", expect.fails.get(name, ""), saw.error)
-    service = BACK_END_SERVICES[name]
+    service = service_of(name, scope)
     if name in expect.sees:
         yield from _compare(hop, "scheme", "KERBEROS", saw.scheme)
         issued = [each for each in _tickets(service, observation.kdc) if not each.error]
@@ -90,6 +92,15 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
         yield from _compare("KDC", f"answer for {service}", expect.fails[name],
                             _answer(_line_for(service, observation.kdc)))
+
+
+def service_of(name: str, scope: Scope) -> str:
+    """What the KDC is asked for when a back end is: an SPN, or its class when it ends with a slash.
+
+    Of a chain such as `api.sql` it is the last link's; each link before it is a back end of its own.
+    """
+    last = name.rpartition(".")[2]
+    return f"HTTP/{urlsplit(scope.page(last)).hostname}" if last in scope.given.back_ends else BACK_END_SERVICES[last]
 
 
 def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:

@@ -34,15 +34,19 @@ def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     machine = Machine(keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()})
     _running["server"] = Server(machine)
-    configure(config={}, accounts={}, fixed={})
+    configure(config={}, accounts={}, fixed={}, pages={})
 
 
-def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fixed: dict[str, dict[str, str]]) -> None:
-    """Serve a new configuration; `accounts` are the pools' accounts, `fixed` those to impersonate by password."""
+def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fixed: dict[str, dict[str, str]],
+              pages: dict[str, str]) -> None:
+    """Serve a new configuration; `accounts` are the pools' accounts, `fixed` those to impersonate by password.
+
+    `pages` are the URLs of other servers' pages that it can ask as back ends, by name.
+    """
     unlocked = {name: keys.unlock(**each) for name, each in accounts.items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
                  for name, each in fixed.items()}
-    _in_loop(_running["server"].configure(READ_FRONT_END.validate_python(config), unlocked, signed_in))
+    _in_loop(_running["server"].configure(READ_FRONT_END.validate_python(config), unlocked, signed_in, pages))
     keys.forget(_running["server"].machine.account.ccache)
     keys.forget_all(_unlocked)
     _unlocked[:] = unlocked.values()

@@ -29,6 +29,7 @@ given.computers.sql1.principals_allowed_to_delegate_to_account = ["pool"]
 given.duplicate_spns.pool = "HTTP/{web1}"
 given.client_hosts."{web1}" = "web2"
 given.dc_reachable_from_client = false
+given.back_ends.api = "http://{web2}/whoami"
 
 [it.given.front_ends.web1]
 applicationPools.Portal = { identityType = "SpecificUser", userName = "pool" }
@@ -67,6 +68,7 @@ MSSQLSvc/sql1.doublehop.test; has no login at the database
   PREFIX-pool holds HTTP/web1.doublehop.test as well, against the directory's own check
   the client's hosts file says that web1.doublehop.test is web2
   the client cannot reach the domain controller
+  back end api: the page http://web2.doublehop.test/whoami
   web1: site 'Portal' on *:8080:portal.PREFIX.doublehop.test, Windows authentication Negotiate; useKernelMode=False
   web1:   / in pool Portal (pool), impersonate=true
 
@@ -146,6 +148,9 @@ CAUSES = {
     "unknown SPN": (
         {}, Observation(kdc=(UNKNOWN,)),
         f"no account (or more than one) holds {HTTP}: register it on the account that opens the ticket"),
+    "wrong key at a back end": (
+        {}, Observation(back_ends={"api": BackEndSaw(error="KRB_AP_ERR_MODIFIED")}),
+        "the KDC sealed the ticket for api with another account's key than the one that runs api"),
     "wrong key": (
         {}, Observation(front_end=WRONG_KEY),
         "the ticket is for another account's key than the one the front end opens tickets with: compare the "

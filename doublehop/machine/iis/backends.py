@@ -29,6 +29,12 @@ class BackEnd:
     port: int
     service: str = "MSSQLSvc"
 
+    def ask(self, outgoing: "Outgoing", behind: list[str]) -> dict[str, dict[str, Any]]:
+        """Ask it as somebody; nothing is `behind` a database, so its answer is under "" alone."""
+        if behind:
+            raise ValueError(f"a database asks nobody: {behind}")
+        return {"": ask(self, outgoing)}
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -44,7 +50,7 @@ NOBODY = Outgoing(ccache="FILE:/run/iis/nobody", account="ANONYMOUS")
 
 def ask(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any]:
     """Open a connection as somebody; gives who the back end saw, or the exact error."""
-    refusal = _get_ticket(back_end, outgoing)
+    refusal = get_ticket(back_end.service, back_end.host, outgoing)
     if refusal:
         return refusal
     done = subprocess.run(
@@ -60,9 +66,9 @@ def ask(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any]:
     return answer
 
 
-def _get_ticket(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any] | None:
+def get_ticket(service: str, host: str, outgoing: Outgoing) -> dict[str, Any] | None:
     """Ask the KDC for the back end's ticket first: only here is its refusal a code and not a sentence."""
-    target = gssapi.Name(f"{back_end.service}@{back_end.host}", gssapi.NameType.hostbased_service)
+    target = gssapi.Name(f"{service}@{host}", gssapi.NameType.hostbased_service)
     try:
         credentials = gssapi.Credentials(usage="initiate", store={"ccache": outgoing.ccache})
         gssapi.SecurityContext(name=target, creds=credentials, usage="initiate").step()

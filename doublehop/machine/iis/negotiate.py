@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import gssapi
 
-from doublehop.codes import ACCEPTOR_ALIASES, from_minor, name_of
+from doublehop.codes import ACCEPTOR_ALIASES, NAMES, from_minor, name_of
+from doublehop.machine.iis.tokens import kerberos_token
 
 KERBEROS_MECHANISM = gssapi.MechType.kerberos
 SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
@@ -53,6 +54,7 @@ class Exchange:
     """One authentication in progress on one connection."""
 
     def __init__(self, credentials: gssapi.Credentials) -> None:
+        self._credentials = credentials
         self._context = gssapi.SecurityContext(creds=credentials, usage="accept")
 
     def step(self, token: bytes) -> Leg:
@@ -62,7 +64,7 @@ class Exchange:
         try:
             answer = self._context.step(token) or b""
         except gssapi.exceptions.GSSError as failure:
-            return Leg(refusal=_refusal(failure))
+            return Leg(refusal=_refusal(self._from_kerberos_itself(failure, token)))
         if not self._context.complete:
             return Leg(answer=answer)
         if self._context.mech != KERBEROS_MECHANISM:
@@ -72,6 +74,21 @@ class Exchange:
             mechanism="SPNEGO" if SPNEGO in token[:32] else "Kerberos",
             credentials=self._context.delegated_creds,
         ))
+
+
+    def _from_kerberos_itself(self, failure: gssapi.exceptions.GSSError, token: bytes) -> gssapi.exceptions.GSSError:
+        """What the token inside a SPNEGO one is refused for.
+
+        Through SPNEGO the library gives numbers of its own (from 100001) instead of Kerberos's codes.
+        """
+        inner = kerberos_token(token)
+        if from_minor(failure.min_code) in NAMES or inner in {b"", token}:
+            return failure
+        try:
+            gssapi.SecurityContext(creds=self._credentials, usage="accept").step(inner)
+        except gssapi.exceptions.GSSError as told:
+            return told
+        return failure
 
 
 def _refusal(failure: gssapi.exceptions.GSSError) -> Refusal:

@@ -11,8 +11,9 @@ from typing import Any
 import gssapi
 
 from doublehop.frontend import Application, ImpersonateAs, PoolIdentity
-from doublehop.machine.iis import backends, keys
+from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import NOBODY, BackEnd, Outgoing
+from doublehop.machine.iis.chain import PageBackEnd, ask_all
 from doublehop.machine.iis.negotiate import Caller
 
 
@@ -38,7 +39,7 @@ class Page:
 
     application: Application
     worker: Worker
-    back_ends: Mapping[str, BackEnd]
+    back_ends: Mapping[str, BackEnd | PageBackEnd]
     fixed: Mapping[str, Outgoing]
 
     def whoami(self, caller: Caller | None, *, asked: list[str], act_as: str) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Page:
         forwarded = _has_tgt(token)
         try:
             thread, outgoing = self._thread(own, caller, token, act_as)
-            seen = {each: backends.ask(self.back_ends[each], outgoing) for each in asked}
+            seen = ask_all(self.back_ends, asked, outgoing)
             if act_as:
                 keys.forget(outgoing.ccache)
         finally:

@@ -27,6 +27,7 @@ from doublehop.frontend import (
 )
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
+from doublehop.machine.iis.chain import PageBackEnd
 from doublehop.machine.iis.negotiate import Caller, Exchange, Leg, Refusal, read_token, write_token
 from doublehop.machine.iis.pages import Page, Worker
 
@@ -74,10 +75,15 @@ class Server:
     _listeners: dict[tuple[str, int], web.TCPSite] = field(default_factory=dict)
     _connections: WeakKeyDictionary[Any, Connection] = field(default_factory=WeakKeyDictionary)
     _runner: web.ServerRunner | None = None
+    _back_ends: dict[str, BackEnd | PageBackEnd] = field(default_factory=dict)
 
     async def configure(self, config: FrontEnd, accounts: Mapping[str, keys.Account],
-                        fixed: Mapping[str, Outgoing]) -> None:
-        """Serve this configuration from now on; connections that were open are closed."""
+                        fixed: Mapping[str, Outgoing], pages: Mapping[str, str]) -> None:
+        """Serve this configuration from now on; connections that were open are closed.
+
+        `pages` are the URLs of other front ends' pages that this one can ask as back ends, by name.
+        """
+        self._back_ends = {**self.machine.back_ends, **{name: PageBackEnd(url) for name, url in pages.items()}}
         self._routes = [
             (parse_binding(text), self._endpoints(name, site, config.applicationPools, accounts, fixed))
             for name, site in config.sites.items()
@@ -115,7 +121,7 @@ class Server:
         kernel = windows.useKernelMode and not windows.useAppPoolCredentials
         return Endpoint(
             name=name,
-            page=Page(application, worker, self.machine.back_ends, fixed),
+            page=Page(application, worker, self._back_ends, fixed),
             windows=windows,
             anonymous=application.anonymousAuthentication or site.anonymousAuthentication,
             opens_with=self.machine.account if kernel else worker.account,
@@ -138,7 +144,7 @@ class Server:
         if leg.caller is None and not anonymous:
             return self._challenge(request, endpoint, leg)
         asked = [each for each in request.query.get("back_ends", "").split(",") if each]
-        unknown = [each for each in asked if each not in self.machine.back_ends]
+        unknown = [each for each in asked if each.partition(".")[0] not in self._back_ends]
         if unknown:
             return web.json_response({"error": f"no back end is called {unknown[0]}"}, status=400)
         answer = await asyncio.to_thread(

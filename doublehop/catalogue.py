@@ -172,7 +172,7 @@ def _implied_needs(given: Given, topology: Topology) -> Iterator[Need]:
     principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
     if any(each.principals_allowed_to_delegate_to_account for each in principals):
         yield Need.RBCD
-    if set(topology.of(Role.FRONT_END)[1:]) & set(given.front_ends):
+    if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
     if given.duplicate_spns:
         yield Need.OFFLINE_DIRECTORY

@@ -94,6 +94,9 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
         pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))
+    pending += [lab.front_end(name).send("set_proxy", to=f"http://{scope.address(each.to)}", port=each.port,
+                                         affinity=each.connection_affinity)
+                for name, each in given.proxies.items()]
     pending += [lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label])
                 for label in given.users]
     if given.client_hosts:
@@ -115,6 +118,7 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
             lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
         ]
+        pending += [lab.front_end(name).send("set_proxy") for name in given.proxies]
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
         lab.change(undo)

@@ -64,6 +64,9 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
         yield f"the client's hosts file says that {scope.fill(name)} is {machine}"
     if not given.dc_reachable_from_client:
         yield "the client cannot reach the domain controller"
+    for name, proxy in given.proxies.items():
+        share = "each client has one of its own" if proxy.connection_affinity else "all clients share one"
+        yield f"{name}: a reverse proxy on port {proxy.port}; of its connections to {proxy.to}, {share}"
     for name in given.back_ends:
         yield f"back end {name}: the page {scope.page(name)}"
     for name, front_end in given.front_ends.items():
@@ -121,6 +124,8 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
             ]
             if changed:
                 yield f"with a browser that has {', '.join(changed)}"
+            if request.after:
+                yield f"just after {request.after} did"
             if request.act_as:
                 yield f"and the page takes on {request.act_as} by itself"
             if request.http2:

@@ -83,6 +83,20 @@ class Principal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Proxy:
+    """A reverse proxy on a port of a web server's machine, to port 80 of another one.
+
+    With `connection_affinity` each client's connection has its own to the server; without, all share one.
+    """
+
+    __pydantic_config__ = STRICT
+
+    to: str
+    port: int = 8080
+    connection_affinity: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
     """One configuration of the whole lab.
 
@@ -90,6 +104,7 @@ class Given:
     DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
     own uniqueness check. `back_ends` are pages that every front end can ask as it asks the database, a name
     and a URL each; a request for `api.sql` asks the page `api`, and has it ask `sql` in turn (row C-27).
+    `proxies` are reverse proxies by the machine they run on.
     """
 
     __pydantic_config__ = STRICT
@@ -103,6 +118,7 @@ class Given:
     client_hosts: dict[str, str] = field(default_factory=dict)
     dc_reachable_from_client: bool = True
     back_ends: dict[str, str] = field(default_factory=dict)
+    proxies: dict[str, Proxy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +139,8 @@ class Request:
     """One page asked for by a user: `get` is the URL, `back_ends` what the page asks in turn.
 
     `act_as` makes the page take on a named user by itself (`new WindowsIdentity(upn)`, MS-SFU 3.1.5.1.1).
-    `times` sends it again on the same connection. `header_bytes` adds an Authorization-sized header.
+    `times` sends it again on the same connection. `after` is another user, whose browser asks for the same
+    page just before and gets it.
     """
 
     __pydantic_config__ = STRICT
@@ -135,6 +152,7 @@ class Request:
     act_as: str = ""
     times: int = 1
     http2: bool = False
+    after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,14 +19,12 @@ INTERNAL_ERROR = 500
 
 def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
     """Ask for the page once (or as often as it says) and read every server's own account of it."""
+    if request.after:
+        before = _asked_by(request.after, request, scope, lab)
+        if before.status != 200:
+            raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
     mark = lab.dc.ask("log_mark")
-    saw = lab.client.ask(
-        "probe", url=url_of(request, scope), principal=scope.principal(request.user),
-        profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
-        hosts=[scope.fill(each) for each in scope.given.client_hosts],
-    )
-    saw["offers"] = tuple(saw.get("offers", ()))
-    client = ClientSaw(**saw)
+    client = _asked_by(request.user, request, scope, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, scope, lab)
     return Observation(
@@ -35,6 +33,15 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
         back_ends={name: _back_end(each, scope, lab) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, mark, lab),
     )
+
+
+def _asked_by(user: str, request: Request, scope: Scope, lab: Lab) -> ClientSaw:
+    saw = lab.client.ask(
+        "probe", url=url_of(request, scope), principal=scope.principal(user),
+        profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
+        hosts=[scope.fill(each) for each in scope.given.client_hosts],
+    )
+    return ClientSaw(**{**saw, "offers": tuple(saw.get("offers", ()))})
 
 
 def url_of(request: Request, scope: Scope) -> str:

@@ -13,6 +13,7 @@ from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
 
 LONGEST_ACCOUNT = 20
+LARGEST_PORT = 65536
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -26,6 +27,7 @@ def check(scenario: Scenario, topology: Topology, where: str) -> None:
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
         _check_front_end(front_end, scope, f"{where}.given.front_ends.{name}")
     _check_back_ends(given, scope, f"{where}.given.back_ends")
+    _check_proxies(given, scope, f"{where}.given.proxies")
     _check_when(scenario, scope, where)
 
 
@@ -121,6 +123,8 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
+    if when.after and (when.after not in scope.given.users or when.after == when.user):
+        raise InputError(f"{where}.when.after", f"expected another user, not {when.after!r}")
     if when.act_as:
         _resolved(scope.account, when.act_as, f"{where}.when.act_as", "account")
     pages, known = scope.given.back_ends, {**BACK_END_SERVICES, **scope.given.back_ends}
@@ -162,3 +166,16 @@ def _resolved(resolve: Any, text: str, where: str, kind: str) -> str:
         return str(resolve(text))
     except KeyError as failure:
         raise InputError(where, f"no {kind} is called {failure}") from failure
+
+
+def _check_proxies(given: Given, scope: Scope, where: str) -> None:
+    machines = scope.topology.of(Role.FRONT_END)
+    for name, proxy in given.proxies.items():
+        if name not in machines:
+            raise InputError(where, f"no front end is called {name!r}")
+        if proxy.to not in machines or proxy.to == name:
+            raise InputError(f"{where}.{name}.to", f"expected another front end, not {proxy.to!r}")
+        sites = given.front_ends.get(name, FrontEnd()).sites.values()
+        taken = {parse_binding(scope.fill(text)).port for site in sites for text in site.bindings}
+        if proxy.port in taken or not 0 < proxy.port < LARGEST_PORT:
+            raise InputError(f"{where}.{name}.port", f"expected a port that no site of {name} is bound to")

@@ -15,6 +15,7 @@ from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.server import Machine, Server
+from doublehop.machine.proxy import ReverseProxy
 
 CONFIGURE_SECONDS = 20
 READ_FRONT_END = TypeAdapter(FrontEnd)
@@ -22,6 +23,7 @@ READ_FRONT_END = TypeAdapter(FrontEnd)
 _loop = asyncio.new_event_loop()
 _running: dict[str, Server] = {}
 _unlocked: list[keys.Account] = []
+_proxies: list[ReverseProxy] = []
 
 
 def _in_loop(work: Coroutine[Any, Any, None]) -> None:
@@ -52,10 +54,19 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     _unlocked[:] = unlocked.values()
 
 
+def set_proxy(*, to: str = "", port: int = 0, affinity: bool = True) -> None:
+    """Run a reverse proxy to a server beside the front end, or none."""
+    while _proxies:
+        _in_loop(_proxies.pop().stop())
+    if to:
+        _proxies.append(ReverseProxy(port=port, to=to, affinity=affinity))
+        _in_loop(_proxies[0].start())
+
+
 def log() -> list[dict[str, Any]]:
     """What the front end logged since it was configured."""
     return list(_running["server"].log)
 
 
 if __name__ == "__main__":
-    serve({"start": start, "configure": configure, "log": log})
+    serve({"start": start, "configure": configure, "log": log, "set_proxy": set_proxy})

@@ -1,0 +1,39 @@
+"""Reverse proxies of a scenario: where they may stand, and how they are told."""
+
+import pytest
+
+from doublehop.errors import InputError
+from doublehop.explain import describe
+from doublehop.model import Need
+
+GIVEN = """
+given.users = { alice = {}, bob = {} }
+given.proxies.web2 = { to = "web1", connection_affinity = false }
+when = { get = "http://{web2}:8080/", after = "bob" }
+expect = { status = 200, sees.sql = "alice" }
+"""
+
+
+def test_a_proxy_is_described_and_needs_its_machine(scenario, topology):
+    made = scenario(GIVEN)
+    assert Need.TWO_FRONT_ENDS in made.needs
+    lines = describe(made, topology)
+    assert "  web2: a reverse proxy on port 8080; of its connections to web1, all clients share one" in lines
+    assert "  just after bob did" in lines
+    own = "\n".join(describe(scenario(GIVEN.replace("false", "true")), topology))
+    assert "of its connections to web1, each client has one of its own" in own
+
+
+@pytest.mark.parametrize(("old", "new", "problem"), [
+    ("proxies.web2", "proxies.sql1", "no front end is called 'sql1'"),
+    ('to = "web1"', 'to = "web2"', "expected another front end, not 'web2'"),
+    ('to = "web1"', 'to = "dc1"', "expected another front end, not 'dc1'"),
+    ('to = "web1"', 'to = "web1", port = 80', "expected a port that no site of web2 is bound to"),
+    ('to = "web1"', 'to = "web1", port = 0', "expected a port that no site of web2 is bound to"),
+    ('to = "web1"', 'to = "web1", port = 70000', "expected a port that no site of web2 is bound to"),
+    ('after = "bob"', 'after = "carol"', "expected another user, not 'carol'"),
+    ('after = "bob"', 'after = "alice"', "expected another user, not 'alice'"),
+])
+def test_what_makes_no_sense_is_refused(scenario, old, new, problem):
+    with pytest.raises(InputError, match=problem):
+        scenario(GIVEN.replace(old, new))

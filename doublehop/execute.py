@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop import directory
+from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
 from doublehop.lab import Lab, new_password, user_secret
@@ -93,8 +94,9 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
                 for label, spn in given.duplicate_spns.items()]
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
+        certify(name, config, scope, lab)
         pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))
-    pending += [lab.front_end(name).send("set_proxy", to=f"http://{scope.address(each.to)}", port=each.port,
+    pending += [lab.front_end(name).send("set_proxy", to=_address_of(each.to, scope), port=each.port,
                                          affinity=each.connection_affinity)
                 for name, each in given.proxies.items()]
     pending += [lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label])
@@ -138,6 +140,12 @@ def _own_logins(scope: Scope) -> list[str]:
 def _machines_without_login(scope: Scope) -> list[str]:
     """Machines log in to the database unless the scenario says otherwise."""
     return [scope.account(name) for name, facts in scope.given.computers.items() if not facts.sql_login]
+
+
+def _address_of(url: str, scope: Scope) -> str:
+    """A proxy's `to` with the machine's address, so that the proxy asks no name server."""
+    scheme, _, machine = url.partition("://")
+    return f"{scheme}://{scope.address(machine)}"
 
 
 def _hosts(scope: Scope) -> dict[str, str]:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from doublehop.codes import labelled
-from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site
+from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site, TokenChecking
 from doublehop.model import (
     Given,
     KdcLine,
@@ -99,11 +99,14 @@ def _front_end(front_end: FrontEnd, scope: Scope) -> Iterator[str]:
 
 
 def _authentication(site: Site) -> str:
-    windows = site.windowsAuthentication
+    windows, told_apart = site.windowsAuthentication, {"enabled", "providers", "extendedProtection"}
     changed = [
         f"{each.name}={getattr(windows, each.name)}" for each in dataclasses.fields(windows)
-        if each.name not in {"enabled", "providers"} and getattr(windows, each.name) != each.default
+        if each.name not in told_apart and getattr(windows, each.name) != each.default
     ]
+    checking = windows.extendedProtection.tokenChecking
+    if checking is not TokenChecking.NONE:
+        changed.append(f"extendedProtection {checking}")
     words = [f"Windows authentication {', '.join(windows.providers) if windows.enabled else 'off'}", *changed]
     if site.anonymousAuthentication.enabled:
         words.append("anonymous on")
@@ -204,6 +207,9 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity")
+    if observation.front_end and observation.front_end.error == "SEC_E_BAD_BINDINGS":
+        yield ("the token is not bound to the TLS connection it came on: the client sends no channel binding, or "
+               "something between it and the front end ends its TLS (extendedProtection tokenChecking)")
     for name, saw in observation.back_ends.items():
         if saw.error == "KRB_AP_ERR_MODIFIED":
             yield f"the KDC sealed the ticket for {name} with another account's key than the one that runs {name}"

@@ -47,6 +47,23 @@ class Pool:
     userName: str = ""
 
 
+class TokenChecking(StrEnum):
+    """How much a site makes of channel bindings (`<extendedProtection tokenChecking>`)."""
+
+    NONE = "None"
+    ALLOW = "Allow"
+    REQUIRE = "Require"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendedProtection:
+    """`<extendedProtection>`: with TLS, whether a token has to be bound to the connection it comes on (row B-25)."""
+
+    __pydantic_config__ = STRICT
+
+    tokenChecking: TokenChecking = TokenChecking.NONE
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowsAuthentication:
     """`<windowsAuthentication>`, with the defaults of IIS 7.5 and later.
@@ -63,6 +80,7 @@ class WindowsAuthentication:
     useAppPoolCredentials: bool = False
     authPersistNonNTLM: bool = True
     authPersistSingleRequest: bool = False
+    extendedProtection: ExtendedProtection = ExtendedProtection()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +115,10 @@ class Application:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A site: `bindings` are IIS bindingInformation strings, `address:port:host`."""
+    """A site: `bindings` are IIS bindingInformation strings, `address:port:host`.
+
+    A protocol may stand before them, as in `appcmd set site /bindings`: `https/*:443:host`.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -124,17 +145,22 @@ class Binding:
     address: str
     port: int
     host: str
+    protocol: str = "http"
 
 
-_BINDING = re.compile(r"(?P<address>\*|[0-9]{1,3}(\.[0-9]{1,3}){3}):(?P<port>[0-9]{1,5}):(?P<host>[^:\s]*)")
+HTTPS = "https"
+_BINDING = re.compile(
+    r"((?P<protocol>https?)/)?(?P<address>\*|[0-9]{1,3}(\.[0-9]{1,3}){3}):(?P<port>[0-9]{1,5}):(?P<host>[^:\s]*)"
+)
 
 
 def parse_binding(text: str) -> Binding:
-    """Read `address:port:host`.
+    """Read `address:port:host`, with or without `http/` or `https/` before it.
 
     Raises ValueError with the expected form when the text is something else.
     """
     found = _BINDING.fullmatch(text)
     if found is None or not 0 < int(found["port"]) < 65536:
         raise ValueError(f"expected address:port:host such as '*:80:', not {text!r}")
-    return Binding(address=found["address"], port=int(found["port"]), host=found["host"].lower())
+    return Binding(address=found["address"], port=int(found["port"]), host=found["host"].lower(),
+                   protocol=found["protocol"] or "http")

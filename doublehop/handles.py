@@ -13,6 +13,7 @@ from typing import Any
 from testinfra.host import Host
 
 from doublehop import directory
+from doublehop.certificates import certify
 from doublehop.execute import front_end_configuration
 from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
@@ -91,6 +92,7 @@ class FrontEndHandle:
     def configure(self, config: FrontEnd, machine: str = "web1") -> None:
         """Give a web server its configuration; the next test gives it another."""
         bench = self._bench
+        certify(machine, config, bench.scope, bench.lab)
         bench.lab.front_end(machine).ask(
             "configure", **front_end_configuration(config, bench.scope, bench.lab, bench.passwords)
         )

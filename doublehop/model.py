@@ -84,9 +84,10 @@ class Principal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proxy:
-    """A reverse proxy on a port of a web server's machine, to port 80 of another one.
+    """A reverse proxy on a port of a web server's machine, to another one: `to` is `http://web1` or `https://web1`.
 
-    With `connection_affinity` each client's connection has its own to the server; without, all share one.
+    It speaks on both sides what it speaks to the server; with TLS it has a certificate of its own. With
+    `connection_affinity` each client's connection has its own to the server; without, all share one.
     """
 
     __pydantic_config__ = STRICT
@@ -132,6 +133,7 @@ class ClientProfile:
     canonicalise: bool = True
     port_in_spn: bool = False
     honour_ok_as_delegate: bool = True
+    channel_binding: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

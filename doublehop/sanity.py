@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
-from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity, parse_binding
+from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
 from doublehop.model import Given, Principal, Registration, Role, Scenario
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -99,6 +99,7 @@ def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
                 parse_binding(_resolved(scope.fill, text, f"{where}.sites.{name}.bindings", "name"))
             except ValueError as failure:
                 raise InputError(f"{where}.sites.{name}.bindings", str(failure)) from failure
+        _check_protection(site, f"{where}.sites.{name}")
         for path, application in site.applications.items():
             if application.applicationPool not in front_end.applicationPools:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.applicationPool",
@@ -108,6 +109,25 @@ def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
             if isinstance(impersonate, ImpersonateAs) and impersonate.userName not in owned:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.impersonate.userName",
                                  f"no user or account is called {impersonate.userName!r}")
+
+
+    _check_protocols(front_end, scope, where)
+
+
+def _check_protection(site: Site, where: str) -> None:
+    """Without TLS there is no channel to bind to, and the setting would be passed over in silence."""
+    applied = [site.windowsAuthentication, *(each.windowsAuthentication for each in site.applications.values())]
+    checked = any(each and each.extendedProtection.tokenChecking is not TokenChecking.NONE for each in applied)
+    if checked and not all(each.startswith(f"{HTTPS}/") for each in site.bindings):
+        raise InputError(f"{where}.bindings", "expected https bindings alone where extendedProtection checks tokens")
+
+
+def _check_protocols(front_end: FrontEnd, scope: Scope, where: str) -> None:
+    protocols: dict[int, str] = {}
+    for site in front_end.sites.values():
+        for each in (parse_binding(scope.fill(text)) for text in site.bindings):
+            if protocols.setdefault(each.port, each.protocol) != each.protocol:
+                raise InputError(f"{where}.sites", f"port {each.port} is bound to both http and https")
 
 
 def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
@@ -121,6 +141,8 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
         return
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
+    if when.http2 and when.get.startswith(f"{HTTPS}:"):
+        raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
@@ -173,8 +195,10 @@ def _check_proxies(given: Given, scope: Scope, where: str) -> None:
     for name, proxy in given.proxies.items():
         if name not in machines:
             raise InputError(where, f"no front end is called {name!r}")
-        if proxy.to not in machines or proxy.to == name:
-            raise InputError(f"{where}.{name}.to", f"expected another front end, not {proxy.to!r}")
+        scheme, _, target = proxy.to.partition("://")
+        if scheme not in {"http", HTTPS} or target not in machines or target == name:
+            raise InputError(f"{where}.{name}.to",
+                             f"expected another front end such as 'http://{machines[0]}', not {proxy.to!r}")
         sites = given.front_ends.get(name, FrontEnd()).sites.values()
         taken = {parse_binding(scope.fill(text)).port for site in sites for text in site.bindings}
         if proxy.port in taken or not 0 < proxy.port < LARGEST_PORT:

@@ -32,6 +32,7 @@ from doublehop.machine.directory import Change, Directory
 CCACHES = Path("/run/ccaches")
 DEFAULT_CCACHE = Path("/tmp/krb5cc_0")
 KRB5_BY_FLAG_POLICY = {True: Path("/etc/krb5.conf"), False: Path("/run/krb5-forwards-to-anyone.conf")}
+AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
 
@@ -115,10 +116,10 @@ class RecordingAuth(requests_kerberos.HTTPKerberosAuth):  # type: ignore[misc]  
     The library swallows why the KDC gave no ticket; that reason is an observation.
     """
 
-    def __init__(self, *, target: str, delegate: bool) -> None:
+    def __init__(self, *, target: str, delegate: bool, channel_binding: bool) -> None:
         super().__init__(
             mutual_authentication=requests_kerberos.OPTIONAL, hostname_override=target, delegate=delegate,
-            sanitize_mutual_error_response=False,
+            sanitize_mutual_error_response=False, send_cbt=channel_binding,
         )
         self.error = ""
         self.handshakes = 0
@@ -156,10 +157,12 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     if http2:
         return _probe_http2(url, target)
 
-    auth = RecordingAuth(target=target, delegate=profile["zone"] in SILENT_ZONES)
+    auth = RecordingAuth(target=target, delegate=profile["zone"] in SILENT_ZONES,
+                         channel_binding=profile["channel_binding"])
     silent = profile["integrated"] and profile["zone"] in SILENT_ZONES
     with requests.Session() as session:
         session.trust_env = False
+        session.verify = str(AUTHORITY) if AUTHORITY.exists() else True
         session.auth = auth if silent else None
         for _ in range(times):
             response = session.get(url, timeout=REQUEST_SECONDS)
@@ -206,6 +209,11 @@ def set_hosts(*, hosts: dict[str, str]) -> None:
     path.write_text(own + "# scenario\n" + "".join(f"{address} {name}\n" for name, address in hosts.items()))
 
 
+def trust(*, authority: str) -> None:
+    """Trust the lab's authority for TLS."""
+    AUTHORITY.write_text(authority)
+
+
 def cut_off(*, address: str, cut: bool) -> None:
     """Make one address unreachable from this machine, or reachable again."""
     run("ip", "route", "add" if cut else "del", "unreachable", f"{address}/32")
@@ -215,4 +223,5 @@ if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
         "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
+        "trust": trust,
     })

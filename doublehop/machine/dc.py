@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from doublehop.machine import certificates
 from doublehop.machine.agent import bring_up_network, run, serve, until
 
 STATE = Path("/state")
@@ -177,5 +178,5 @@ def plant_spn(*, dn: str, spn: str) -> None:
 if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
-        "plant_spn": plant_spn,
+        "plant_spn": plant_spn, "issue_certificate": certificates.issue_certificate,
     })

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from doublehop.frontend import FrontEnd
+from doublehop.frontend import HTTPS, FrontEnd, parse_binding
+from doublehop.machine import certificates
 from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
-from doublehop.machine.iis.server import Machine, Server
+from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
 
 CONFIGURE_SECONDS = 20
@@ -48,7 +49,10 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     unlocked = {name: keys.unlock(**each) for name, each in accounts.items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
                  for name, each in fixed.items()}
-    _in_loop(_running["server"].configure(READ_FRONT_END.validate_python(config), unlocked, signed_in, pages))
+    front_end = READ_FRONT_END.validate_python(config)
+    secure = any(parse_binding(text).protocol == HTTPS for site in front_end.sites.values() for text in site.bindings)
+    certificate = Certificate(certificates.for_a_server(), certificates.end_point()) if secure else None
+    _in_loop(_running["server"].configure(front_end, unlocked, signed_in, pages, certificate))
     keys.forget(_running["server"].machine.account.ccache)
     keys.forget_all(_unlocked)
     _unlocked[:] = unlocked.values()
@@ -69,4 +73,7 @@ def log() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    serve({"start": start, "configure": configure, "log": log, "set_proxy": set_proxy})
+    serve({
+        "start": start, "configure": configure, "log": log, "set_proxy": set_proxy,
+        "request_certificate": certificates.request_certificate, "take_certificate": certificates.take_certificate,
+    })

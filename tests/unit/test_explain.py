@@ -148,6 +148,10 @@ CAUSES = {
     "unknown SPN": (
         {}, Observation(kdc=(UNKNOWN,)),
         f"no account (or more than one) holds {HTTP}: register it on the account that opens the ticket"),
+    "wrong channel": (
+        {}, Observation(front_end=FrontEndSaw(error="SEC_E_BAD_BINDINGS", native="Channel bindings do not match")),
+        "the token is not bound to the TLS connection it came on: the client sends no channel binding, or something "
+        "between it and the front end ends its TLS (extendedProtection tokenChecking)"),
     "wrong key at a back end": (
         {}, Observation(back_ends={"api": BackEndSaw(error="KRB_AP_ERR_MODIFIED")}),
         "the KDC sealed the ticket for api with another account's key than the one that runs api"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doublehop.frontend import Binding, FrontEnd, PoolIdentity, Provider, parse_binding
+from doublehop.frontend import Binding, FrontEnd, PoolIdentity, Provider, TokenChecking, parse_binding
 
 GOOD = {
     "*:80:": Binding("*", 80, ""),
@@ -12,9 +12,12 @@ GOOD = {
     "10.93.0.21:80:": Binding("10.93.0.21", 80, ""),
     "*:80:Portal": Binding("*", 80, "portal"),
     "*:65535:": Binding("*", 65535, ""),
+    "http/*:80:portal": Binding("*", 80, "portal", "http"),
+    "https/*:443:portal": Binding("*", 443, "portal", "https"),
+    "https/10.93.0.21:8443:": Binding("10.93.0.21", 8443, "", "https"),
 }
 BAD = ["", "80", "*:80", "*:80:a:b", "*::", "*:http:", "*:0:", "*:65536:", "*:-1:", "*: 80:", "*:²:", "*:٣:",
-       "web1:80:"]
+       "web1:80:", "ftp/*:21:", "/*:80:", "https:*:443:", "HTTPS/*:443:"]
 
 labels = st.text("abcdefghijklmnopqrstuvwxyz0123456789-.", max_size=20)
 
@@ -57,3 +60,4 @@ def test_an_untouched_front_end_is_iis_as_installed():
     assert windows.providers == (Provider.Negotiate, Provider.NTLM)
     assert (windows.enabled, windows.useKernelMode, windows.useAppPoolCredentials) == (True, True, False)
     assert not site.anonymousAuthentication.enabled
+    assert windows.extendedProtection.tokenChecking is TokenChecking.NONE

@@ -18,7 +18,8 @@ LAYERS = {
              "render", "sources"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
-    "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor"],
+    "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
+            "certificates"],
     "faces": ["pytest_plugin", "cli", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""

@@ -8,7 +8,7 @@ from doublehop.model import Need
 
 GIVEN = """
 given.users = { alice = {}, bob = {} }
-given.proxies.web2 = { to = "web1", connection_affinity = false }
+given.proxies.web2 = { to = "http://web1", connection_affinity = false }
 when = { get = "http://{web2}:8080/", after = "bob" }
 expect = { status = 200, sees.sql = "alice" }
 """
@@ -18,19 +18,19 @@ def test_a_proxy_is_described_and_needs_its_machine(scenario, topology):
     made = scenario(GIVEN)
     assert Need.TWO_FRONT_ENDS in made.needs
     lines = describe(made, topology)
-    assert "  web2: a reverse proxy on port 8080; of its connections to web1, all clients share one" in lines
+    assert "  web2: a reverse proxy on port 8080; of its connections to http://web1, all clients share one" in lines
     assert "  just after bob did" in lines
     own = "\n".join(describe(scenario(GIVEN.replace("false", "true")), topology))
-    assert "of its connections to web1, each client has one of its own" in own
+    assert "of its connections to http://web1, each client has one of its own" in own
 
 
 @pytest.mark.parametrize(("old", "new", "problem"), [
     ("proxies.web2", "proxies.sql1", "no front end is called 'sql1'"),
-    ('to = "web1"', 'to = "web2"', "expected another front end, not 'web2'"),
-    ('to = "web1"', 'to = "dc1"', "expected another front end, not 'dc1'"),
-    ('to = "web1"', 'to = "web1", port = 80', "expected a port that no site of web2 is bound to"),
-    ('to = "web1"', 'to = "web1", port = 0', "expected a port that no site of web2 is bound to"),
-    ('to = "web1"', 'to = "web1", port = 70000', "expected a port that no site of web2 is bound to"),
+    ('to = "http://web1"', 'to = "http://web2"', "expected another front end such as"),
+    ('to = "http://web1"', 'to = "ftp://web1"', "expected another front end such as"),
+    ('to = "http://web1"', 'to = "http://web1", port = 80', "expected a port that no site of web2 is bound to"),
+    ('to = "http://web1"', 'to = "http://web1", port = 0', "expected a port that no site of web2 is bound to"),
+    ('to = "http://web1"', 'to = "http://web1", port = 70000', "expected a port that no site of web2 is bound to"),
     ('after = "bob"', 'after = "carol"', "expected another user, not 'carol'"),
     ('after = "bob"', 'after = "alice"', "expected another user, not 'alice'"),
 ])

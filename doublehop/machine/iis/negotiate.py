@@ -14,6 +14,7 @@ from doublehop.machine.iis.tokens import kerberos_token
 
 KERBEROS_MECHANISM = gssapi.MechType.kerberos
 SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
+BAD_BINDINGS = "SEC_E_BAD_BINDINGS"
 NTLM_SIGNATURE = b"NTLMSSP\0"
 
 # A refused token raises in its own step; by default the library hands out its error token first.
@@ -50,12 +51,25 @@ class Leg:
     answer: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The TLS connection that tokens come on, and whether each of them has to name it.
+
+    The library refuses a token that is bound to another connection; one that is bound to none is for us.
+    """
+
+    end_point: bytes
+    required: bool
+
+
 class Exchange:
     """One authentication in progress on one connection."""
 
-    def __init__(self, credentials: gssapi.Credentials) -> None:
+    def __init__(self, credentials: gssapi.Credentials, channel: Channel | None = None) -> None:
         self._credentials = credentials
-        self._context = gssapi.SecurityContext(creds=credentials, usage="accept")
+        self._required = channel is not None and channel.required
+        bindings = gssapi.raw.ChannelBindings(application_data=channel.end_point) if channel else None
+        self._context = gssapi.SecurityContext(creds=credentials, usage="accept", channel_bindings=bindings)
 
     def step(self, token: bytes) -> Leg:
         """Take the client's next token."""
@@ -67,14 +81,21 @@ class Exchange:
             return Leg(refusal=_refusal(self._from_kerberos_itself(failure, token)))
         if not self._context.complete:
             return Leg(answer=answer)
-        if self._context.mech != KERBEROS_MECHANISM:
-            return Leg(refusal=Refusal("SEC_E_UNSUPPORTED_FUNCTION", f"mechanism {self._context.mech}"))
-        return Leg(answer=answer, caller=Caller(
+        refusal = self._unacceptable()
+        return Leg(refusal=refusal) if refusal else Leg(answer=answer, caller=Caller(
             principal=str(self._context.initiator_name),
             mechanism="SPNEGO" if SPNEGO in token[:32] else "Kerberos",
             credentials=self._context.delegated_creds,
         ))
 
+
+    def _unacceptable(self) -> Refusal | None:
+        """Why a context that is whole is not good enough here."""
+        if self._context.mech != KERBEROS_MECHANISM:
+            return Refusal("SEC_E_UNSUPPORTED_FUNCTION", f"mechanism {self._context.mech}")
+        if self._required and not self._context.actual_flags & gssapi.RequirementFlag.channel_bound:
+            return Refusal(BAD_BINDINGS, "the token is bound to no channel")
+        return None
 
     def _from_kerberos_itself(self, failure: gssapi.exceptions.GSSError, token: bytes) -> gssapi.exceptions.GSSError:
         """What the token inside a SPNEGO one is refused for.
@@ -82,7 +103,8 @@ class Exchange:
         Through SPNEGO the library gives numbers of its own (from 100001) instead of Kerberos's codes.
         """
         inner = kerberos_token(token)
-        if from_minor(failure.min_code) in NAMES or inner in {b"", token}:
+        bindings = isinstance(failure, gssapi.exceptions.BadChannelBindingsError)
+        if bindings or from_minor(failure.min_code) in NAMES or inner in {b"", token}:
             return failure
         try:
             gssapi.SecurityContext(creds=self._credentials, usage="accept").step(inner)
@@ -92,6 +114,8 @@ class Exchange:
 
 
 def _refusal(failure: gssapi.exceptions.GSSError) -> Refusal:
+    if isinstance(failure, gssapi.exceptions.BadChannelBindingsError):
+        return Refusal(BAD_BINDINGS, str(failure))
     offset = from_minor(failure.min_code)
     known = ACCEPTOR_ALIASES.get(offset, offset)
     named = name_of(known)

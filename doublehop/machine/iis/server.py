@@ -5,6 +5,7 @@ token of the connection, fall back to anonymous if that is on, else 401 with the
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ import gssapi
 from aiohttp import web
 
 from doublehop.frontend import (
+    HTTPS,
     AnonymousAuthentication,
     Application,
     Binding,
@@ -22,13 +24,14 @@ from doublehop.frontend import (
     PoolIdentity,
     Provider,
     Site,
+    TokenChecking,
     WindowsAuthentication,
     parse_binding,
 )
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.chain import PageBackEnd
-from doublehop.machine.iis.negotiate import Caller, Exchange, Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.negotiate import Caller, Channel, Exchange, Leg, Refusal, read_token, write_token
 from doublehop.machine.iis.pages import Page, Worker
 
 LONGEST_HEADER = 65534
@@ -65,6 +68,14 @@ class Machine:
     back_ends: Mapping[str, BackEnd]
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the server shows on its https bindings, and the channel binding that this comes to."""
+
+    context: ssl.SSLContext
+    end_point: bytes
+
+
 @dataclass(slots=True)
 class Server:
     """The running web server."""
@@ -72,17 +83,20 @@ class Server:
     machine: Machine
     log: list[dict[str, Any]] = field(default_factory=list)
     _routes: list[tuple[Binding, dict[str, Endpoint]]] = field(default_factory=list)
-    _listeners: dict[tuple[str, int], web.TCPSite] = field(default_factory=dict)
+    _listeners: dict[tuple[str, str, int], web.TCPSite] = field(default_factory=dict)
     _connections: WeakKeyDictionary[Any, Connection] = field(default_factory=WeakKeyDictionary)
     _runner: web.ServerRunner | None = None
+    _certificate: Certificate | None = None
     _back_ends: dict[str, BackEnd | PageBackEnd] = field(default_factory=dict)
 
     async def configure(self, config: FrontEnd, accounts: Mapping[str, keys.Account],
-                        fixed: Mapping[str, Outgoing], pages: Mapping[str, str]) -> None:
+                        fixed: Mapping[str, Outgoing], pages: Mapping[str, str],
+                        certificate: Certificate | None) -> None:
         """Serve this configuration from now on; connections that were open are closed.
 
         `pages` are the URLs of other front ends' pages that this one can ask as back ends, by name.
         """
+        self._certificate = certificate
         self._back_ends = {**self.machine.back_ends, **{name: PageBackEnd(url) for name, url in pages.items()}}
         self._routes = [
             (parse_binding(text), self._endpoints(name, site, config.applicationPools, accounts, fixed))
@@ -99,13 +113,14 @@ class Server:
             transport.close()
         self._connections.clear()
         self.log.clear()
-        wanted = {(each.address, each.port) for each, _ in self._routes}
-        for gone in self._listeners.keys() - wanted:
-            await self._listeners.pop(gone).stop()
-        for address, port in sorted(wanted - self._listeners.keys()):
-            site = web.TCPSite(self._runner, None if address == "*" else address, port, reuse_address=True)
+        wanted = {(each.protocol, each.address, each.port) for each, _ in self._routes}
+        for gone in [each for each in self._listeners if each not in wanted or each[0] == HTTPS]:
+            await self._listeners.pop(gone).stop()  # one with TLS has the certificate of its configuration
+        for protocol, address, port in sorted(wanted - self._listeners.keys()):
+            site = web.TCPSite(self._runner, None if address == "*" else address, port, reuse_address=True,
+                               ssl_context=certificate.context if certificate and protocol == HTTPS else None)
             await site.start()
-            self._listeners[address, port] = site
+            self._listeners[protocol, address, port] = site
 
     def _endpoints(self, site_name: str, site: Site, pools: Mapping[str, Pool], accounts: Mapping[str, keys.Account],
                    fixed: Mapping[str, Outgoing]) -> dict[str, Endpoint]:
@@ -183,11 +198,19 @@ class Server:
             return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no Negotiate token that this site takes"))
         if endpoint.opens_with is None:
             return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
-        leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1])
+        channel = self._channel(request, endpoint.windows.extendedProtection.tokenChecking)
+        leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1], channel)
         if leg.caller or leg.refusal:
             connection.exchange = None
         connection.caller, connection.proven_for = leg.caller, endpoint.name
         return leg
+
+    def _channel(self, request: web.BaseRequest, checking: TokenChecking) -> Channel | None:
+        """The channel to hold tokens against: the connection's TLS, unless the site checks none (row B-25)."""
+        secure = request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
+        if self._certificate is None or not secure or checking is TokenChecking.NONE:
+            return None
+        return Channel(self._certificate.end_point, required=checking is TokenChecking.REQUIRE)
 
     def _challenge(self, request: web.BaseRequest, endpoint: Endpoint, leg: Leg) -> web.Response:
         if leg.refusal is None and leg.answer:
@@ -208,9 +231,9 @@ class Server:
         })
 
 
-def _step(connection: Connection, account: keys.Account, token: bytes) -> Leg:
+def _step(connection: Connection, account: keys.Account, token: bytes, channel: Channel | None) -> Leg:
     try:
-        connection.exchange = connection.exchange or Exchange(account.credentials())
+        connection.exchange = connection.exchange or Exchange(account.credentials(), channel)
     except gssapi.exceptions.GSSError as failure:
         return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
     return connection.exchange.step(token)

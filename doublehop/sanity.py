@@ -5,12 +5,18 @@ from typing import Any
 
 from doublehop.errors import InputError
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity, parse_binding
-from doublehop.model import Given, Principal, Registration, Role, Scenario
+from doublehop.model import Encryption, Given, Principal, Registration, Role, Scenario
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
 
 LONGEST_ACCOUNT = 20
+MOST_GROUPS = 1010
+"""More memberships do not fit into a Windows access token (row B-29)."""
+HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16777217)}
+"""What HTTP.sys takes (KB 820129)."""
+KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
+CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -19,6 +25,8 @@ def check(scenario: Scenario, topology: Topology, where: str) -> None:
     given, scope = scenario.given, scope_of(scenario.id, scenario.given, topology)
     _check_names(given, scope, f"{where}.given")
     _check_principals(given, scope, f"{where}.given")
+    _check_keys(given, scope, f"{where}.given")
+    _check_machines(given, scope, f"{where}.given")
     for name, front_end in given.front_ends.items():
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
@@ -48,9 +56,12 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, facts in given.computers.items():
         if label not in scope.topology.members:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
-        _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups")
+        _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
+                "keytab_encryption_types", "aes_keys")
     for label, facts in owned.items():
         _refuse(f"{where}: {label}", facts, "without_spns")
+    for label, facts in given.users.items():
+        _refuse(f"{where}.users.{label}", facts, "keytab_encryption_types", "aes_keys")
     for label, facts in {**owned, **given.computers}.items():
         for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
             _resolved(scope.fill, text, f"{where}: {label}", "name")
@@ -59,6 +70,35 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, text in given.duplicate_spns.items():
         _resolved(scope.account, label, f"{where}.duplicate_spns", "account")
         _resolved(scope.fill, text, f"{where}.duplicate_spns.{label}", "name")
+
+
+def _check_keys(given: Given, scope: Scope, where: str) -> None:
+    for label, facts in {**given.users, **given.accounts}.items():
+        if facts.groups + facts.domain_local_groups > MOST_GROUPS:
+            raise InputError(f"{where}: {label}.groups", f"expected at most {MOST_GROUPS} groups in all")
+        if not facts.keytab_encryption_types or not KEYTAB_TYPES.issuperset(facts.keytab_encryption_types):
+            raise InputError(f"{where}: {label}.keytab_encryption_types",
+                             f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
+    for label, what in given.after_sign_in.items():
+        _resolved(scope.account, label, f"{where}.after_sign_in", "account")
+        is_machine = label not in {*given.users, *given.accounts}
+        if is_machine and label not in scope.topology.members:
+            raise InputError(f"{where}.after_sign_in", f"no member of the domain is called {label!r}")
+        if is_machine and (not what.enabled or what.change_password_at_logon):
+            raise InputError(f"{where}.after_sign_in.{label}", "expected password_reset only for a machine's account")
+
+
+def _check_machines(given: Given, scope: Scope, where: str) -> None:
+    """The domain controller reaches itself, and what keeps the lab's time is not set wrong."""
+    topology = scope.topology
+    for name in given.dc_unreachable_from:
+        if name not in {*topology.members, topology.only(Role.CLIENT)}:
+            raise InputError(f"{where}.dc_unreachable_from", f"no client, front end or back end is called {name!r}")
+    for name, by in given.clocks.items():
+        if name not in topology.of(Role.FRONT_END) and name != topology.only(Role.CLIENT):
+            raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
+        if not CLOCK.fullmatch(by):
+            raise InputError(f"{where}.clocks.{name}", f"expected an offset such as '+10m', not {by!r}")
 
 
 def _check_labels(given: Given, scope: Scope, where: str) -> None:
@@ -78,11 +118,14 @@ def _check_labels(given: Given, scope: Scope, where: str) -> None:
 def _refuse(where: str, facts: Principal, *names: str) -> None:
     """Facts that make no sense for this kind of account would be passed over in silence."""
     for name in names:
-        if getattr(facts, name):
+        if getattr(facts, name) != getattr(Principal(), name):
             raise InputError(f"{where}.{name}", "unexpected for this kind of account")
 
 
 def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
+    for name, values in HTTP_SYS.items():
+        if getattr(front_end.httpSys, name) not in values:
+            raise InputError(f"{where}.httpSys.{name}", f"expected {values.start} to {values.stop - 1}")
     for name, pool in front_end.applicationPools.items():
         if (pool.identityType is PoolIdentity.SpecificUser) != bool(pool.userName):
             raise InputError(f"{where}.applicationPools.{name}", "expected userName with SpecificUser, and only then")

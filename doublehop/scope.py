@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Given
+from doublehop.model import Given, Role
 from doublehop.topology import Topology
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -37,6 +37,11 @@ class Scope:
         if label in self.topology.machines:
             return self.topology.fqdn(label)
         raise KeyError(label)
+
+    @property
+    def client_reaches_dc(self) -> bool:
+        """Whether the KDC can have heard of the client at all."""
+        return self.topology.only(Role.CLIENT) not in self.given.dc_unreachable_from
 
     def address(self, machine: str) -> str:
         """A machine's address."""

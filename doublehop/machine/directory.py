@@ -17,6 +17,8 @@ Change = dict[str, Any]
 MODIFICATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
+TREE_DELETE = "1.2.840.113556.1.4.805"
+"""LDAP_SERVER_TREE_DELETE_OID (MS-ADTS 3.1.1.3.4.1.15)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
@@ -73,6 +75,22 @@ class Directory:
         self._connection.add(change["dn"], attributes=attributes)
         return [{"do": "delete", "dn": change["dn"]}]
 
+    def _add_tree(self, change: Change) -> list[Change]:
+        """Add entries below the first of them; one operation takes all of them back."""
+        for each in change["entries"]:
+            self._add(each)
+        return [{"do": "delete-tree", "dn": change["dn"]}]
+
+    def _delete_tree(self, change: Change) -> list[Change]:
+        self._connection.delete(change["dn"], controls=[(TREE_DELETE, True, None)])
+        return []
+
+    def _set_password(self, change: Change) -> list[Change]:
+        """Reset a password; it cannot be read back, so the change says what it was."""
+        new = [_value(change["after"])]
+        self._connection.modify(change["dn"], {"unicodePwd": [(ldap3.MODIFY_REPLACE, new)]})
+        return [{**change, "before": change["after"], "after": change["before"]}]
+
     def _delete(self, change: Change) -> list[Change]:
         self._connection.delete(change["dn"])
         return []  # only what a change added is ever deleted
@@ -96,6 +114,9 @@ HANDLERS = {
     "delete": Directory._delete,
     "modify": Directory._modify,
     "allow-to-act": Directory._allow_to_act,
+    "add-tree": Directory._add_tree,
+    "delete-tree": Directory._delete_tree,
+    "set-password": Directory._set_password,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from doublehop.frontend import FrontEnd
+from doublehop.machine import agent
 from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
@@ -48,10 +49,18 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     _unlocked[:] = unlocked.values()
 
 
+def cut_off(*, address: str, cut: bool) -> None:
+    """Make the domain controller unreachable or reachable again; services have signed in before it goes."""
+    if cut:
+        for each in (_running["server"].machine.account, *_unlocked):
+            each.sign_in()
+    agent.cut_off(address=address, cut=cut)
+
+
 def log() -> list[dict[str, Any]]:
     """What the front end logged since it was configured."""
     return list(_running["server"].log)
 
 
 if __name__ == "__main__":
-    serve({"start": start, "configure": configure, "log": log})
+    serve({"start": start, "configure": configure, "log": log, "cut_off": cut_off})

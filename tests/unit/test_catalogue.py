@@ -115,7 +115,7 @@ NEEDS = {
     "two front ends": ("given.front_ends.web2 = {}", [Need.TWO_FRONT_ENDS]),
     "planted SPN": ('given.duplicate_spns.alice = "HTTP/{web1}"', [Need.OFFLINE_DIRECTORY]),
     "hosts file": ('given.client_hosts."{web1}" = "web1"', [Need.CLIENT_NETWORK]),
-    "no KDC": ("given.dc_reachable_from_client = false", [Need.CLIENT_NETWORK]),
+    "no KDC": ('given.dc_unreachable_from = ["client1"]', [Need.CLIENT_NETWORK]),
     "said and implied": ('needs = ["kerberos", "rbcd"]\ngiven.users.alice.principals_allowed_to_delegate_to_account = '
                          '["web1"]', [Need.KERBEROS, Need.RBCD]),
 }

@@ -28,7 +28,7 @@ given.accounts.pool = { spns = ["HTTP/{portal}"], allowed_to_delegate_to = ["MSS
 given.computers.sql1.principals_allowed_to_delegate_to_account = ["pool"]
 given.duplicate_spns.pool = "HTTP/{web1}"
 given.client_hosts."{web1}" = "web2"
-given.dc_reachable_from_client = false
+given.dc_unreachable_from = ["client1"]
 
 [it.given.front_ends.web1]
 applicationPools.Portal = { identityType = "SpecificUser", userName = "pool" }

@@ -177,7 +177,7 @@ def test_what_is_left_open_is_not_judged(scope):
 
 
 def test_a_client_cut_off_from_the_kdc_leaves_no_line_there(topology):
-    scope = Scope(topology=topology, given=dataclasses.replace(GIVEN, dc_reachable_from_client=False), prefix="s1")
+    scope = Scope(topology=topology, given=dataclasses.replace(GIVEN, dc_unreachable_from=("client1",)), prefix="s1")
     expect = Expect(spn="HTTP/{portal}", status=401, kdc="NO_KDC_REACHABLE")
     assert differences(expect, Observation(client=ClientSaw(spn=HTTP, status=401, error="NO_KDC_REACHABLE")),
                        scope) == []

@@ -176,6 +176,8 @@ def _implied_needs(given: Given, topology: Topology) -> Iterator[Need]:
         yield Need.TWO_FRONT_ENDS
     if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY
+    if any(each.managed for each in principals):
+        yield Need.GMSA
     cut_off = set(given.dc_unreachable_from)
     if given.client_hosts or topology.only(Role.CLIENT) in cut_off:
         yield Need.CLIENT_NETWORK

@@ -28,6 +28,8 @@ ENCRYPTION_BITS = {
     Encryption.RESOURCE_SID_COMPRESSION_DISABLED: 0x80000,
 }
 """msDS-SupportedEncryptionTypes (MS-KILE 2.2.7). An account that nothing is said of has AES128 and AES256."""
+DAYS_BETWEEN_CHANGES = "30"
+"""How long a gMSA keeps a password."""
 GROUPS_IN_A_GROUP = 8
 GROUP_TYPES = {"g": "-2147483646", "l": "-2147483644"}
 """groupType of a global and of a domain local security group (MS-ADTS 2.2.12)."""
@@ -58,6 +60,7 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *(each for label, facts in given.computers.items() for each in _without_spns(scope, label, facts)),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),
         *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
+        *_allowed_to_retrieve(scope, given),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
         *(dns_record(scope, label, text) for label, text in given.names.items()),
@@ -70,11 +73,20 @@ def _owned(given: Given) -> dict[str, Principal]:
 
 def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
     account = scope.account(label)
-    attributes: dict[str, list[Any]] = {
+    kind: dict[str, list[Any]] = {
         "objectClass": ["user"],
-        "sAMAccountName": [account],
         "unicodePwd": [unicode_password(password)],
         "userAccountControl": [account_control(facts, NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD)],
+    }
+    managed: dict[str, list[Any]] = {
+        "objectClass": ["msDS-GroupManagedServiceAccount"],
+        "dNSHostName": [f"{account.rstrip('$')}.{scope.topology.dns}"],
+        "msDS-ManagedPasswordInterval": [DAYS_BETWEEN_CHANGES],
+        "userAccountControl": [account_control(facts, WORKSTATION_TRUST_ACCOUNT)],
+    }
+    attributes: dict[str, list[Any]] = {
+        **(managed if facts.managed else kind),
+        "sAMAccountName": [account],
         "msDS-SupportedEncryptionTypes": encryption_types(facts),
         "servicePrincipalName": [scope.fill(each) for each in facts.spns],
         "msDS-AllowedToDelegateTo": [scope.fill(each) for each in facts.allowed_to_delegate_to],
@@ -146,7 +158,14 @@ def _after_sign_in(scope: Scope, label: str, before: Mapping[str, str], after: M
                      [account_control(facts, NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD | ACCOUNT_DISABLE)])
     if what.change_password_at_logon:
         yield modify(dn, "replace", "userAccountControl", [account_control(facts, NORMAL_ACCOUNT)])
-        yield modify(dn, "replace", "pwdLastSet", ["0"])
+        yield {"do": "expire-password", "dn": dn}
+
+
+def _allowed_to_retrieve(scope: Scope, given: Given) -> Iterator[Change]:
+    for label, facts in given.accounts.items():
+        if facts.managed:
+            principals = [scope.dn(each) for each in facts.principals_allowed_to_retrieve_managed_password]
+            yield {"do": "allow-to-retrieve-password", "dn": scope.dn(label), "principals": principals}
 
 
 def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:

@@ -10,7 +10,7 @@ from typing import Any
 from doublehop import directory
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
-from doublehop.lab import Lab, new_password, user_secret
+from doublehop.lab import Lab, managed_account, new_password, user_secret
 from doublehop.model import (
     Observation,
     Registration,
@@ -172,13 +172,16 @@ def front_end_configuration(config: FrontEnd, scope: Scope, lab: Lab, passwords:
         if isinstance(each.impersonate, ImpersonateAs)
     }
     versions = {label: _key_version(label, scope, lab) for label in sorted(accounts)}
+    managed = {label for label in accounts if scope.given.accounts[label].managed}
     secrets = {label: user_secret(lab.topology, scope.account(label), versions[label], passwords[label])
-               for label in accounts}
+               for label in accounts - managed}
     return {
         "config": _filled(dataclasses.asdict(config), scope),
         "accounts": {label: {**secret.as_key(),
                              "encryption_types": scope.given.accounts[label].keytab_encryption_types}
                      for label, secret in secrets.items()},
+        "managed": {label: {**managed_account(lab.topology, scope.account(label), versions[label]),
+                            "dn": scope.dn(label)} for label in managed},
         "fixed": {label: {"principal": scope.principal(label), "password": passwords[label]} for label in fixed},
     }
 

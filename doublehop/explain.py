@@ -27,6 +27,7 @@ FACTS = {
     "spns": "holds the SPN {}",
     "without_spns": "does not hold the SPN {}",
     "allowed_to_delegate_to": "may delegate to {}",
+    "principals_allowed_to_retrieve_managed_password": "is a gMSA whose password {} may retrieve",
     "principals_allowed_to_delegate_to_account": "lets {} act on behalf of others (RBCD)",
 }
 ENCRYPTION_FACTS = {
@@ -227,7 +228,7 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "
                "encryption types and age with the account's")
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_SKEW":
-        yield "the front end's clock and the client's differ by more than five minutes: synchronise both with the domain"
+        yield "the clocks of front end and client differ by more than five minutes: synchronise both with the domain"
 
 
 def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:

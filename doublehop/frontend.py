@@ -109,7 +109,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpSys:
-    """Limits of a request in bytes, values of `HKLM\\System\\CurrentControlSet\\Services\\HTTP\\Parameters`.
+    """Limits of a request in bytes: values of the registry key `Services/HTTP/Parameters`.
 
     `MaxFieldLength` is for one header, `MaxRequestBytes` for the request line and all headers (KB 820129).
     """

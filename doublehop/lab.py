@@ -186,6 +186,13 @@ def user_secret(topology: Topology, account: str, kvno: int, password: str) -> S
                   kvno=kvno, password=password)
 
 
+def managed_account(topology: Topology, account: str, kvno: int) -> dict[str, Any]:
+    """What derives a gMSA's keys but for its password; its salt is that of a computer (MS-KILE 3.1.1.2)."""
+    host = f"{account.removesuffix('$').lower()}.{topology.dns}"
+    return {"name": account, "principal": f"{account}@{topology.realm}", "salt": f"{topology.realm}host{host}",
+            "kvno": kvno}
+
+
 def provision(machine: Machine, topology: Topology) -> None:
     """Have a machine's agent make the state it will start from."""
     arguments: dict[Role, dict[str, Any]] = {
@@ -244,7 +251,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
-        arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends}
+        arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends,
+                           "dc": str(topology.machines[dc].address)}
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]

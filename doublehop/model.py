@@ -35,6 +35,8 @@ class Need(StrEnum):
     """The client's routes and hosts file are the lab's to change (rows A-02, A-28)."""
     NETWORK = "network"
     """The routes of servers are the lab's to change."""
+    GMSA = "gmsa"
+    """A directory that hands out managed passwords (Samba from 4.21; row A-30)."""
     CLOCKS = "clocks"
     """The clocks of clients and front ends are the lab's to set wrong (row E-20)."""
 
@@ -84,6 +86,7 @@ class Principal:
     `supported_encryption_types` is msDS-SupportedEncryptionTypes, unset when empty; `keytab_encryption_types`
     are the keys that the front end was given of a pool's account. Without `aes_keys` the account's password
     is older than the domain's AES keys (row G-02). `groups` are global, `domain_local_groups` local groups.
+    An account is a gMSA when it says who may retrieve its password.
     """
 
     __pydantic_config__ = STRICT
@@ -101,7 +104,13 @@ class Principal:
     supported_encryption_types: tuple[Encryption, ...] = (Encryption.AES128, Encryption.AES256)
     keytab_encryption_types: tuple[Encryption, ...] = (Encryption.AES256, Encryption.AES128)
     aes_keys: bool = True
+    principals_allowed_to_retrieve_managed_password: tuple[str, ...] = ()
     sql_login: bool = True
+
+    @property
+    def managed(self) -> bool:
+        """Whether it is a group managed service account, whose password only the directory knows."""
+        return bool(self.principals_allowed_to_retrieve_managed_password)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,11 +11,14 @@ from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
 
 LONGEST_ACCOUNT = 20
+LONGEST_MANAGED = 16
+"""A gMSA's name is a computer's, 15 letters and the dollar sign."""
 MOST_GROUPS = 1010
 """More memberships do not fit into a Windows access token (row B-29)."""
 HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16777217)}
 """What HTTP.sys takes (KB 820129)."""
 KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
+MANAGED = "principals_allowed_to_retrieve_managed_password"
 CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -57,11 +60,11 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
         if label not in scope.topology.members:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
         _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
-                "keytab_encryption_types", "aes_keys")
+                "keytab_encryption_types", "aes_keys", MANAGED)
     for label, facts in owned.items():
         _refuse(f"{where}: {label}", facts, "without_spns")
     for label, facts in given.users.items():
-        _refuse(f"{where}.users.{label}", facts, "keytab_encryption_types", "aes_keys")
+        _refuse(f"{where}.users.{label}", facts, "keytab_encryption_types", "aes_keys", MANAGED)
     for label, facts in {**owned, **given.computers}.items():
         for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
             _resolved(scope.fill, text, f"{where}: {label}", "name")
@@ -79,6 +82,9 @@ def _check_keys(given: Given, scope: Scope, where: str) -> None:
         if not facts.keytab_encryption_types or not KEYTAB_TYPES.issuperset(facts.keytab_encryption_types):
             raise InputError(f"{where}: {label}.keytab_encryption_types",
                              f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
+    for label, facts in given.accounts.items():
+        if facts.managed:
+            _check_managed(label, facts, given, scope, f"{where}.accounts.{label}")
     for label, what in given.after_sign_in.items():
         _resolved(scope.account, label, f"{where}.after_sign_in", "account")
         is_machine = label not in {*given.users, *given.accounts}
@@ -86,6 +92,19 @@ def _check_keys(given: Given, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.after_sign_in", f"no member of the domain is called {label!r}")
         if is_machine and (not what.enabled or what.change_password_at_logon):
             raise InputError(f"{where}.after_sign_in.{label}", "expected password_reset only for a machine's account")
+
+
+def _check_managed(label: str, facts: Principal, given: Given, scope: Scope, where: str) -> None:
+    """A gMSA's password is the directory's: nobody types it, sets it or keeps an old one."""
+    for each in facts.principals_allowed_to_retrieve_managed_password:
+        if each not in scope.topology.of(Role.FRONT_END):
+            raise InputError(f"{where}.principals_allowed_to_retrieve_managed_password",
+                             f"no front end is called {each!r}")
+    _refuse(where, facts, "keytab_encryption_types", "aes_keys", "protected_user", "groups", "domain_local_groups")
+    if label in given.after_sign_in:
+        raise InputError(where, "expected nothing to happen to a gMSA after sign-in")
+    if len(scope.account(label)) > LONGEST_MANAGED:
+        raise InputError(where, f"{label!r} is too long for the name of a gMSA")
 
 
 def _check_machines(given: Given, scope: Scope, where: str) -> None:
@@ -142,7 +161,7 @@ def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.applicationPool",
                                  f"no pool is called {application.applicationPool!r}")
             impersonate = application.impersonate
-            owned = {*scope.given.users, *scope.given.accounts}
+            owned = {*scope.given.users, *(label for label, each in scope.given.accounts.items() if not each.managed)}
             if isinstance(impersonate, ImpersonateAs) and impersonate.userName not in owned:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.impersonate.userName",
                                  f"no user or account is called {impersonate.userName!r}")

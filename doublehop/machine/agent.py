@@ -85,8 +85,8 @@ def make_keytab(path: Path, *, principal: str, salt: str, kvno: int, password: s
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     entries = "".join(
-        f"addent -password -p {principal} -k {kvno} -e {enctype} -s {salt}\n{password}\n"
-        for enctype in (ENCTYPES[each] for each in encryption_types)
+        f"addent -password -p {principal} -k {kvno} -e {ENCTYPES[each]} -s {salt}\n{password}\n"
+        for each in encryption_types
     )
     run("ktutil", stdin=f"{entries}wkt {path}\nquit\n")
     if not path.exists():

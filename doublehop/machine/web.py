@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from doublehop.frontend import FrontEnd
 from doublehop.machine import agent
 from doublehop.machine.agent import bring_up_network, serve
+from doublehop.machine.directory import Directory
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.server import Machine, Server
@@ -23,14 +24,18 @@ READ_FRONT_END = TypeAdapter(FrontEnd)
 _loop = asyncio.new_event_loop()
 _running: dict[str, Server] = {}
 _unlocked: list[keys.Account] = []
+_directory: dict[str, Any] = {}
+"""How the machine itself asks the directory for the passwords of gMSAs."""
 
 
 def _in_loop(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run_coroutine_threadsafe(work, _loop).result(CONFIGURE_SECONDS)
 
 
-def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict[str, dict[str, Any]]) -> None:
+def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict[str, dict[str, Any]],
+          dc: str) -> None:
     """Bring the machine up with its computer account and the default site."""
+    _directory.update(host=dc, user=account["principal"], password=account["password"])
     bring_up_network(address=address, prefix=prefix)
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     machine = Machine(keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()})
@@ -38,15 +43,30 @@ def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict
     configure(config={}, accounts={}, fixed={})
 
 
-def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fixed: dict[str, dict[str, str]]) -> None:
-    """Serve a new configuration; `accounts` are the pools' accounts, `fixed` those to impersonate by password."""
+def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fixed: dict[str, dict[str, str]],
+              managed: dict[str, dict[str, Any]] | None = None) -> None:
+    """Serve a new configuration.
+
+    `accounts` are the pools' accounts, `managed` those whose passwords the directory keeps, `fixed` those to
+    impersonate by password.
+    """
     unlocked = {name: keys.unlock(**each) for name, each in accounts.items()}
+    unlocked |= {name: _unlock_managed(**each) for name, each in (managed or {}).items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
                  for name, each in fixed.items()}
     _in_loop(_running["server"].configure(READ_FRONT_END.validate_python(config), unlocked, signed_in))
     keys.forget(_running["server"].machine.account.ccache)
     keys.forget_all(_unlocked)
     _unlocked[:] = unlocked.values()
+
+
+def _unlock_managed(*, dn: str, **account: Any) -> keys.Account:
+    """Retrieve a gMSA's password as this computer, and derive its keys."""
+    directory = Directory(**_directory)
+    try:
+        return keys.unlock_managed(**account, password=directory.managed_password(dn))
+    finally:
+        directory.close()
 
 
 def cut_off(*, address: str, cut: bool) -> None:

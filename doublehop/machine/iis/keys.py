@@ -12,7 +12,8 @@ from pathlib import Path
 
 import gssapi
 
-from doublehop.machine.agent import make_keytab, run
+from doublehop.machine import managed
+from doublehop.machine.agent import make_keytab, run, write_secret
 
 FOLDER = Path("/run/iis")
 _numbers = itertools.count()
@@ -65,6 +66,13 @@ def unlock(*, name: str, principal: str, salt: str, kvno: int, password: str,
     folder = FOLDER / f"{next(_numbers)}-{name}"
     make_keytab(folder / "keytab", principal=principal, salt=salt, kvno=kvno, password=password,
                 encryption_types=encryption_types)
+    return Account(name=name, principal=principal, folder=folder)
+
+
+def unlock_managed(*, name: str, principal: str, salt: str, kvno: int, password: bytes) -> Account:
+    """Derive a gMSA's keys on this machine from the password that the directory handed out."""
+    folder = FOLDER / f"{next(_numbers)}-{name}"
+    write_secret(folder / "keytab", managed.keytab(principal=principal, salt=salt, kvno=kvno, password=password))
     return Account(name=name, principal=principal, folder=folder)
 
 

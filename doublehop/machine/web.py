@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from doublehop.frontend import FrontEnd
 from doublehop.machine import agent
 from doublehop.machine.agent import bring_up_network, serve
-from doublehop.machine.directory import Directory
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.server import Machine, Server
@@ -60,13 +59,18 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     _unlocked[:] = unlocked.values()
 
 
-def _unlock_managed(*, dn: str, **account: Any) -> keys.Account:
+def _unlock_managed(*, dn: str, name: str, principal: str, salt: str, kvno: int) -> keys.Account:
     """Retrieve a gMSA's password as this computer, and derive its keys."""
+    from doublehop.machine import managed  # few front ends have a gMSA, and these two are slow to import
+    from doublehop.machine.directory import Directory
+
     directory = Directory(**_directory)
     try:
-        return keys.unlock_managed(**account, password=directory.managed_password(dn))
+        password = directory.managed_password(dn)
     finally:
         directory.close()
+    keytab = managed.keytab(principal=principal, salt=salt, kvno=kvno, password=password)
+    return keys.unlock_with(keytab, name=name, principal=principal)
 
 
 def cut_off(*, address: str, cut: bool) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import gssapi
 
-from doublehop.machine import managed
 from doublehop.machine.agent import make_keytab, run, write_secret
 
 FOLDER = Path("/run/iis")
@@ -69,10 +68,10 @@ def unlock(*, name: str, principal: str, salt: str, kvno: int, password: str,
     return Account(name=name, principal=principal, folder=folder)
 
 
-def unlock_managed(*, name: str, principal: str, salt: str, kvno: int, password: bytes) -> Account:
-    """Derive a gMSA's keys on this machine from the password that the directory handed out."""
+def unlock_with(keytab: bytes, *, name: str, principal: str) -> Account:
+    """An account whose keytab is ready."""
     folder = FOLDER / f"{next(_numbers)}-{name}"
-    write_secret(folder / "keytab", managed.keytab(principal=principal, salt=salt, kvno=kvno, password=password))
+    write_secret(folder / "keytab", keytab)
     return Account(name=name, principal=principal, folder=folder)
 
 

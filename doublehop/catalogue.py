@@ -174,10 +174,17 @@ def _implied_needs(given: Given, topology: Topology) -> Iterator[Need]:
         yield Need.RBCD
     if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
-    if given.duplicate_spns:
+    if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY
-    if given.client_hosts or not given.dc_reachable_from_client:
+    if any(each.managed for each in principals):
+        yield Need.GMSA
+    cut_off = set(given.dc_unreachable_from)
+    if given.client_hosts or topology.only(Role.CLIENT) in cut_off:
         yield Need.CLIENT_NETWORK
+    if cut_off - {topology.only(Role.CLIENT)}:
+        yield Need.NETWORK
+    if given.clocks:
+        yield Need.CLOCKS
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

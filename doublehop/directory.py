@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from doublehop.model import Given, Principal
+from doublehop.model import Encryption, Given, Principal
 from doublehop.scope import Scope
 from doublehop.topology import Topology
 
@@ -22,8 +22,17 @@ DONT_EXPIRE_PASSWORD = 0x10000
 TRUSTED_FOR_DELEGATION = 0x80000
 NOT_DELEGATED = 0x100000
 TRUSTED_TO_AUTH_FOR_DELEGATION = 0x1000000
-AES_ONLY = "24"
-"""msDS-SupportedEncryptionTypes: AES128 and AES256 (row G-09), Windows's own default since April 2026."""
+ACCOUNT_DISABLE = 0x2
+ENCRYPTION_BITS = {
+    Encryption.DES: 0x3, Encryption.RC4: 0x4, Encryption.AES128: 0x8, Encryption.AES256: 0x10,
+    Encryption.RESOURCE_SID_COMPRESSION_DISABLED: 0x80000,
+}
+"""msDS-SupportedEncryptionTypes (MS-KILE 2.2.7). An account that nothing is said of has AES128 and AES256."""
+DAYS_BETWEEN_CHANGES = "30"
+"""How long a gMSA keeps a password."""
+GROUPS_IN_A_GROUP = 8
+GROUP_TYPES = {"g": "-2147483646", "l": "-2147483644"}
+"""groupType of a global and of a domain local security group (MS-ADTS 2.2.12)."""
 
 FLAGS = {
     "trusted_for_delegation": TRUSTED_FOR_DELEGATION,
@@ -51,6 +60,7 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *(each for label, facts in given.computers.items() for each in _without_spns(scope, label, facts)),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),
         *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
+        *_allowed_to_retrieve(scope, given),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
         *(dns_record(scope, label, text) for label, text in given.names.items()),
@@ -63,12 +73,21 @@ def _owned(given: Given) -> dict[str, Principal]:
 
 def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
     account = scope.account(label)
-    attributes: dict[str, list[Any]] = {
+    kind: dict[str, list[Any]] = {
         "objectClass": ["user"],
-        "sAMAccountName": [account],
-        "unicodePwd": [_binary(f'"{password}"'.encode("utf-16-le"))],
+        "unicodePwd": [unicode_password(password)],
         "userAccountControl": [account_control(facts, NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD)],
-        "msDS-SupportedEncryptionTypes": [AES_ONLY],
+    }
+    managed: dict[str, list[Any]] = {
+        "objectClass": ["msDS-GroupManagedServiceAccount"],
+        "dNSHostName": [f"{account.rstrip('$')}.{scope.topology.dns}"],
+        "msDS-ManagedPasswordInterval": [DAYS_BETWEEN_CHANGES],
+        "userAccountControl": [account_control(facts, WORKSTATION_TRUST_ACCOUNT)],
+    }
+    attributes: dict[str, list[Any]] = {
+        **(managed if facts.managed else kind),
+        "sAMAccountName": [account],
+        "msDS-SupportedEncryptionTypes": encryption_types(facts),
         "servicePrincipalName": [scope.fill(each) for each in facts.spns],
         "msDS-AllowedToDelegateTo": [scope.fill(each) for each in facts.allowed_to_delegate_to],
     }
@@ -90,16 +109,63 @@ def _computer(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
     if facts.allowed_to_delegate_to:
         yield modify(dn, "replace", "msDS-AllowedToDelegateTo",
                      [scope.fill(each) for each in facts.allowed_to_delegate_to])
+    if facts.supported_encryption_types != Principal().supported_encryption_types:
+        yield modify(dn, "replace", "msDS-SupportedEncryptionTypes", encryption_types(facts))
 
 
 def _memberships(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
     if facts.protected_user:
         yield modify(f"CN=Protected Users,CN=Users,{scope.topology.base_dn}", "add", "member", [scope.dn(label)])
-    for number in range(facts.groups):
-        name = f"{scope.account(label)}-g{number}"
-        yield {"do": "add", "dn": f"CN={name},CN=Users,{scope.topology.base_dn}", "attributes": {
-            "objectClass": ["group"], "sAMAccountName": [name], "member": [scope.dn(label)],
+    if facts.groups or facts.domain_local_groups:
+        yield _groups(scope, label, {"g": facts.groups, "l": facts.domain_local_groups})
+
+
+def _groups(scope: Scope, label: str, numbers: Mapping[str, int]) -> Change:
+    """An organisational unit full of groups, which is taken back in one operation.
+
+    The account is a member of the first of each kind, and each group of some later ones: a member of hundreds
+    of groups would have its entry written as many times.
+    """
+    unit = f"OU={scope.account(label)}-groups,{scope.topology.base_dn}"
+
+    def group(kind: str, number: int) -> Change:
+        name = f"{scope.account(label)}-{kind}"
+        member = f"CN={name}{(number - 1) // GROUPS_IN_A_GROUP},{unit}" if number else scope.dn(label)
+        return {"dn": f"CN={name}{number},{unit}", "attributes": {
+            "objectClass": ["group"], "sAMAccountName": [f"{name}{number}"], "groupType": [GROUP_TYPES[kind]],
+            "member": [member],
         }}
+
+    return {"do": "add-tree", "dn": unit, "entries": [
+        {"dn": unit, "attributes": {"objectClass": ["organizationalUnit"]}},
+        *(group(kind, each) for kind, number in numbers.items() for each in range(number)),
+    ]}
+
+
+def plan_after_sign_in(scope: Scope, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """Every change of `after_sign_in`; `before` and `after` are passwords by label, for those that are reset."""
+    return [each for label in scope.given.after_sign_in for each in _after_sign_in(scope, label, before, after)]
+
+
+def _after_sign_in(scope: Scope, label: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    what, dn = scope.given.after_sign_in[label], scope.dn(label)
+    facts = _owned(scope.given).get(label, Principal())
+    if what.password_reset:
+        yield {"do": "set-password", "dn": dn, "before": unicode_password(before[label]),
+               "after": unicode_password(after[label])}
+    if not what.enabled:
+        yield modify(dn, "replace", "userAccountControl",
+                     [account_control(facts, NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD | ACCOUNT_DISABLE)])
+    if what.change_password_at_logon:
+        yield modify(dn, "replace", "userAccountControl", [account_control(facts, NORMAL_ACCOUNT)])
+        yield {"do": "expire-password", "dn": dn}
+
+
+def _allowed_to_retrieve(scope: Scope, given: Given) -> Iterator[Change]:
+    for label, facts in given.accounts.items():
+        if facts.managed:
+            principals = [scope.dn(each) for each in facts.principals_allowed_to_retrieve_managed_password]
+            yield {"do": "allow-to-retrieve-password", "dn": scope.dn(label), "principals": principals}
 
 
 def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:
@@ -107,6 +173,17 @@ def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:
         if facts.principals_allowed_to_delegate_to_account:
             yield {"do": "allow-to-act", "dn": scope.dn(label),
                    "principals": [scope.dn(each) for each in facts.principals_allowed_to_delegate_to_account]}
+
+
+def encryption_types(facts: Principal) -> list[str]:
+    """The value of msDS-SupportedEncryptionTypes, none when nothing is supported in particular."""
+    bits = sum(ENCRYPTION_BITS[each] for each in facts.supported_encryption_types)
+    return [str(bits)] if bits else []
+
+
+def unicode_password(password: str) -> dict[str, str]:
+    """A password as unicodePwd takes it (MS-ADTS 3.1.1.3.1.5.1)."""
+    return _binary(f'"{password}"'.encode("utf-16-le"))
 
 
 def modify(dn: str, how: str, attribute: str, values: list[str]) -> Change:

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from doublehop import directory
 from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
-from doublehop.lab import Lab, new_password, user_secret
+from doublehop.lab import Lab, managed_account, new_password, user_secret
 from doublehop.model import (
     Observation,
     Registration,
@@ -72,18 +72,45 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
     undo = lab.change(directory.plan(scope, passwords))
-    try:
-        _apply_to_machines(scenario, scope, lab, passwords)
-        if default_ccache and isinstance(scenario.when, Request):
-            user = scenario.when.user
-            lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
-        yield Applied(scope=scope, passwords=passwords)
-    except LabError as failure:
-        lab.broken = str(failure).splitlines()[0]
-        raise
-    finally:
-        if not lab.broken:  # a failed lab is thrown away, not tidied
-            _take_back(scenario, scope, lab, undo)
+    with ExitStack() as clocks:
+        try:
+            _set_clocks(scenario, lab.topology.of(Role.FRONT_END), lab, clocks)
+            _apply_to_machines(scenario, scope, lab, passwords)
+            if default_ccache and isinstance(scenario.when, Request):
+                user = scenario.when.user
+                lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
+            undo[:0] = _change_after_sign_in(scope, lab, passwords)
+            _set_clocks(scenario, lab.topology.of(Role.CLIENT), lab, clocks)
+            _cut_off(scope, lab, cut=True)
+            yield Applied(scope=scope, passwords=passwords)
+        except LabError as failure:
+            lab.broken = str(failure).splitlines()[0]
+            raise
+        finally:
+            if not lab.broken:  # a failed lab is thrown away, not tidied
+                _take_back(scenario, scope, lab, undo)
+
+
+def _set_clocks(scenario: Scenario, machines: list[str], lab: Lab, until: ExitStack) -> None:
+    """Let the clocks of these machines be as wrong as the scenario says."""
+    for name in machines:
+        if name in scenario.given.clocks:
+            until.enter_context(lab.clock_off(name, scenario.given.clocks[name]))
+
+
+def _change_after_sign_in(scope: Scope, lab: Lab, passwords: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What happens in the directory once keytabs are made and users have signed in; gives how to take it back."""
+    if not scope.given.after_sign_in:
+        return []
+    reset = [label for label, each in scope.given.after_sign_in.items() if each.password_reset]
+    before = {label: passwords[label] if label in passwords else lab.secrets[scope.account(label)].password
+              for label in reset}
+    return lab.change(directory.plan_after_sign_in(scope, before, {label: new_password() for label in reset}))
+
+
+def _cut_off(scope: Scope, lab: Lab, *, cut: bool) -> None:
+    for name in scope.given.dc_unreachable_from:
+        lab.agents[name].ask("cut_off", address=scope.address(lab.dc.machine.name), cut=cut)
 
 
 def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str]) -> None:
@@ -92,6 +119,8 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     pending = [lab.sql.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))]
     pending += [lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn))
                 for label, spn in given.duplicate_spns.items()]
+    pending += [lab.dc.send("forget_aes_keys", dn=scope.dn(label))
+                for label, facts in given.accounts.items() if not facts.aes_keys]
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
         certify(name, config, scope, lab)
@@ -107,15 +136,12 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     for each in refusals:
         if isinstance(each, str) and each:
             raise LabError(f"a user of the scenario could not sign in: {each}")
-    if not given.dc_reachable_from_client:
-        lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=True)
 
 
 def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, Any]]) -> None:
     given = scenario.given
     try:
-        if not given.dc_reachable_from_client:
-            lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=False)
+        _cut_off(scope, lab, cut=False)
         pending = [
             lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
@@ -162,11 +188,16 @@ def front_end_configuration(config: FrontEnd, scope: Scope, lab: Lab, passwords:
         if isinstance(each.impersonate, ImpersonateAs)
     }
     versions = {label: _key_version(label, scope, lab) for label in sorted(accounts)}
+    managed = {label for label in accounts if scope.given.accounts[label].managed}
     secrets = {label: user_secret(lab.topology, scope.account(label), versions[label], passwords[label])
-               for label in accounts}
+               for label in accounts - managed}
     return {
         "config": _filled(dataclasses.asdict(config), scope),
-        "accounts": {label: secret.as_key() for label, secret in secrets.items()},
+        "accounts": {label: {**secret.as_key(),
+                             "encryption_types": scope.given.accounts[label].keytab_encryption_types}
+                     for label, secret in secrets.items()},
+        "managed": {label: {**managed_account(lab.topology, scope.account(label), versions[label]),
+                            "dn": scope.dn(label)} for label in managed},
         "fixed": {label: {"principal": scope.principal(label), "password": passwords[label]} for label in fixed},
         "pages": {name: scope.page(name) for name in scope.given.back_ends},
     }

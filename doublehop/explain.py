@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from doublehop.codes import labelled
 from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site, TokenChecking
 from doublehop.model import (
+    AfterSignIn,
     Given,
     KdcLine,
     Observation,
@@ -26,7 +27,12 @@ FACTS = {
     "spns": "holds the SPN {}",
     "without_spns": "does not hold the SPN {}",
     "allowed_to_delegate_to": "may delegate to {}",
+    "principals_allowed_to_retrieve_managed_password": "is a gMSA whose password {} may retrieve",
     "principals_allowed_to_delegate_to_account": "lets {} act on behalf of others (RBCD)",
+}
+ENCRYPTION_FACTS = {
+    "supported_encryption_types": "supports {} (msDS-SupportedEncryptionTypes)",
+    "keytab_encryption_types": "has keys for {} in its keytab",
 }
 CLAIMS = {
     "trusted_for_delegation": "is trusted for delegation to any service (unconstrained)",
@@ -62,15 +68,28 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
         yield f"{scope.account(label)} holds {scope.fill(spn)} as well, against the directory's own check"
     for name, machine in given.client_hosts.items():
         yield f"the client's hosts file says that {scope.fill(name)} is {machine}"
-    if not given.dc_reachable_from_client:
-        yield "the client cannot reach the domain controller"
     for name, proxy in given.proxies.items():
         share = "each client has one of its own" if proxy.connection_affinity else "all clients share one"
         yield f"{name}: a reverse proxy on port {proxy.port}; of its connections to {proxy.to}, {share}"
     for name in given.back_ends:
         yield f"back end {name}: the page {scope.page(name)}"
+    for name, by in given.clocks.items():
+        yield f"the clock of {name} is off by {by}"
+    for label, what in given.after_sign_in.items():
+        yield from (f"once users have signed in, {each}" for each in _after_sign_in(scope.account(label), what))
+    for name in given.dc_unreachable_from:
+        yield f"{name} cannot reach the domain controller"
     for name, front_end in given.front_ends.items():
         yield from (f"{name}: {each}" for each in _front_end(front_end, scope))
+
+
+def _after_sign_in(account: str, what: AfterSignIn) -> Iterator[str]:
+    if what.password_reset:
+        yield f"{account} gets a new password"
+    if not what.enabled:
+        yield f"{account} is disabled"
+    if what.change_password_at_logon:
+        yield f"{account}'s password expires"
 
 
 def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
@@ -85,9 +104,19 @@ def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
         yield "has no login at the database"
     if facts.groups:
         yield f"is a member of {facts.groups} groups"
+    if facts.domain_local_groups:
+        yield f"is a member of {facts.domain_local_groups} domain local groups"
+    for name, text in ENCRYPTION_FACTS.items():
+        if getattr(facts, name) != getattr(Principal(), name):
+            yield text.format(", ".join(getattr(facts, name)) or "nothing in particular")
+    if not facts.aes_keys:
+        yield "has a password that is older than AES keys, so it has none"
 
 
 def _front_end(front_end: FrontEnd, scope: Scope) -> Iterator[str]:
+    for each in dataclasses.fields(front_end.httpSys):
+        if getattr(front_end.httpSys, each.name) != each.default:
+            yield f"{each.name} is {getattr(front_end.httpSys, each.name)}"
     for name, site in front_end.sites.items():
         bindings = ", ".join(scope.fill(each) for each in site.bindings)
         yield f"site {name!r} on {bindings}, {_authentication(site)}"
@@ -206,13 +235,16 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
             yield _bad_option(line, facts)
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
-               "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity")
+               "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "
+               "encryption types and age with the account's")
     if observation.front_end and observation.front_end.error == "SEC_E_BAD_BINDINGS":
         yield ("the token is not bound to the TLS connection it came on: the client sends no channel binding, or "
                "something between it and the front end ends its TLS (extendedProtection tokenChecking)")
     for name, saw in observation.back_ends.items():
         if saw.error == "KRB_AP_ERR_MODIFIED":
             yield f"the KDC sealed the ticket for {name} with another account's key than the one that runs {name}"
+    if observation.front_end and observation.front_end.error == "KRB_AP_ERR_SKEW":
+        yield "the clocks of front end and client differ by more than five minutes: synchronise both with the domain"
 
 
 def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:

@@ -129,6 +129,19 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSys:
+    """Limits of a request in bytes: values of the registry key `Services/HTTP/Parameters`.
+
+    `MaxFieldLength` is for one header, `MaxRequestBytes` for the request line and all headers (KB 820129).
+    """
+
+    __pydantic_config__ = STRICT
+
+    MaxFieldLength: int = 16384
+    MaxRequestBytes: int = 16384
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FrontEnd:
     """Everything one web server is configured with."""
 
@@ -136,6 +149,7 @@ class FrontEnd:
 
     applicationPools: dict[str, Pool] = field(default_factory=lambda: {"DefaultAppPool": Pool()})
     sites: dict[str, Site] = field(default_factory=lambda: {"Default Web Site": Site()})
+    httpSys: HttpSys = HttpSys()
 
 
 @dataclass(frozen=True, slots=True)

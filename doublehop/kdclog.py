@@ -7,11 +7,16 @@ The lines are those of Samba's Heimdal KDC at `log level = kerberos:5`: a result
 import re
 from collections.abc import Iterator
 
-from doublehop.model import KdcLine
+from doublehop.codes import from_minor, name_of
+from doublehop.model import Encryption, KdcLine
 
-RESULT = r"Kerberos: (AS|TGS)-REQ (SUCCESS|ERR_[A-Z_]+|UNKNOWN\S*) ipv[46]:(\S+) (\S+) (\S+)(.*)"
+RESULT = r"Kerberos: (AS|TGS)-REQ (SUCCESS|ERR_[A-Z_]+|KRB5KRB_AP_ERR_[A-Z_]+|UNKNOWN\S*) ipv[46]:(\S+) (\S+) (\S+)(.*)"
+UNREAD = "<unknown>"
+"""What stands for the names in a request that the KDC refused before it read them."""
 _RESULT = re.compile(RESULT)
 _PAIR = re.compile(r" ([\w#-]+)=(.*?)(?= [\w#-]+=|$)")
+ENCRYPTIONS = {"3": Encryption.DES, "17": Encryption.AES128, "18": Encryption.AES256, "23": Encryption.RC4}
+"""Ticket encryption types by their numbers on the wire (RFC 3961 section 8, RFC 4757; row G-09)."""
 
 
 def parse(text: str) -> Iterator[KdcLine]:
@@ -25,13 +30,30 @@ def parse(text: str) -> Iterator[KdcLine]:
         yield KdcLine(
             kind=kind,
             client=_account(client),
-            service=service.partition("@")[0],
-            error="" if result == "SUCCESS" else f"KDC_{result}",
+            service="" if service == UNREAD else service.partition("@")[0],
+            error=_error(result),
             reason=pairs.get("reason", pairs.get("e-text", "")),
             impersonated=_account(pairs.get("impersonatee", "")),
+            encryption=_encryption(pairs.get("etype", "")),
             text=line.strip(),
         )
 
 
 def _account(principal: str) -> str:
     return principal.partition("@")[0]
+
+
+def _error(result: str) -> str:
+    """The protocol's name of a result; Heimdal gives the number of those it has no word for."""
+    if result == "SUCCESS":
+        return ""
+    if result.startswith("KRB5KRB_"):
+        return result.replace("KRB5KRB_", "KRB_")
+    number = result.removeprefix("UNKNOWN-")
+    return name_of(from_minor(int(number))) if re.fullmatch(r"-[0-9]+", number) else f"KDC_{result}"
+
+
+def _encryption(types: str) -> str:
+    """The ticket's type out of `REPLY/TICKET`; a number nobody has named stays a number."""
+    number = types.rpartition("/")[2]
+    return ENCRYPTIONS.get(number, number)

@@ -26,14 +26,19 @@ MODULES = {
     Role.CLIENT: "doublehop.machine.client",
 }
 ADMINISTRATOR = "Administrator"
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Agent:
-    """The agent of one machine: operations by name, answers or LabError."""
+    """The agent of one machine: operations by name, answers or LabError.
 
-    def __init__(self, machine: Machine) -> None:
+    With a `clock` such as `+10m` it lives at another time than the rest of the lab.
+    """
+
+    def __init__(self, machine: Machine, clock: str = "") -> None:
         self.machine = machine
-        self._stream: DuplexStream = machine.open("python3", "-m", MODULES[machine.role])
+        shifted = ("env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME={clock}") if clock else ()
+        self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", MODULES[machine.role])
         self._asked = 0
         self._answers: dict[int, Any] = {}
         self._answered = 0
@@ -111,8 +116,9 @@ class Lab:
     versions: Mapping[str, str]
     has: frozenset[Need]
     machines: Mapping[str, Machine]
-    agents: Mapping[str, Agent]
+    agents: dict[str, Agent]
     secrets: dict[str, Secret]
+    started: Mapping[str, Mapping[str, Any]] = field(repr=False)
     broken: str = ""
 
     @property
@@ -141,6 +147,21 @@ class Lab:
         undo: list[dict[str, Any]] = answer["undo"]
         return undo
 
+    @contextmanager
+    def clock_off(self, name: str, by: str) -> Iterator[None]:
+        """A machine whose clock is off: another agent stands in for its own, which is left as it is."""
+        own = self.agents[name]
+        if own.machine.role is Role.FRONT_END:
+            own.ask("configure", config={"sites": {}}, accounts={}, fixed={})  # its ports are the other's now
+        other = Agent(own.machine, by)
+        try:
+            other.ask("start", **self.started[name])
+            self.agents[name] = other
+            yield
+        finally:
+            self.agents[name] = own
+            other.close()
+
     def front_end(self, name: str) -> Agent:
         """One web server's agent."""
         return self.agents[name]
@@ -163,6 +184,13 @@ def user_secret(topology: Topology, account: str, kvno: int, password: str) -> S
     """A user account's secret; the salt is realm and account name."""
     return Secret(account=account, principal=f"{account}@{topology.realm}", salt=f"{topology.realm}{account}",
                   kvno=kvno, password=password)
+
+
+def managed_account(topology: Topology, account: str, kvno: int) -> dict[str, Any]:
+    """What derives a gMSA's keys but for its password; its salt is that of a computer (MS-KILE 3.1.1.2)."""
+    host = f"{account.removesuffix('$').lower()}.{topology.dns}"
+    return {"name": account, "principal": f"{account}@{topology.realm}", "salt": f"{topology.realm}host{host}",
+            "kvno": kvno}
 
 
 def provision(machine: Machine, topology: Topology) -> None:
@@ -194,17 +222,21 @@ def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[L
             for name, machine in machines.items():
                 agents[name] = Agent(machine)
             progress("starting the domain")
+            secrets_made, started = _start(topology, agents)
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
-                machines=machines, agents=agents, secrets=_start(topology, agents),
+                machines=machines, agents=dict(agents), secrets=secrets_made, started=started,
             )
         finally:
             for each in agents.values():
                 each.close()
 
 
-def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]:
-    """Start every service, in parallel where one does not need the other; gives the secrets made."""
+def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
+    """Start every service, in parallel where one does not need the other.
+
+    Gives the secrets made, and what each machine was started with.
+    """
     dc, client = topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.CLIENT)
     sql = topology.only(Role.BACK_END)
     passwords = {ADMINISTRATOR: new_password()} | {f"{each.upper()}$": new_password() for each in topology.members}
@@ -217,19 +249,20 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
-    started = [agents[dc].send("start", address=str(topology.machines[dc].address))]
-    started += [agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends)
-                for each in topology.of(Role.FRONT_END)]
+    arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
+    for each in topology.of(Role.FRONT_END):
+        arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends,
+                           "dc": str(topology.machines[dc].address)}
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    started.append(agents[sql].send("start", **where(sql), realm=topology.realm, logins=sorted(own_accounts), **key))
-    started.append(agents[client].send(
-        "start", **where(client), dc=str(topology.machines[dc].address),
-        administrator=f"{ADMINISTRATOR}@{topology.dns}", password=passwords[ADMINISTRATOR],
-    ))
-    for each in started:
-        each.result()
+    arguments[sql] = {**where(sql), "realm": topology.realm, "logins": sorted(own_accounts), **key}
+    arguments[client] = {
+        **where(client), "dc": str(topology.machines[dc].address),
+        "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],
+    }
+    for pending in [agents[name].send("start", **each) for name, each in arguments.items()]:
+        pending.result()
     return {each.account: each for each in own.values()} | {
         ADMINISTRATOR: user_secret(topology, ADMINISTRATOR, versions[ADMINISTRATOR], passwords[ADMINISTRATOR])
-    }
+    }, arguments

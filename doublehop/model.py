@@ -33,6 +33,12 @@ class Need(StrEnum):
     """Write access to the directory below its own checks, to plant what it would refuse (row A-10)."""
     CLIENT_NETWORK = "client-network"
     """The client's routes and hosts file are the lab's to change (rows A-02, A-28)."""
+    NETWORK = "network"
+    """The routes of servers are the lab's to change."""
+    GMSA = "gmsa"
+    """A directory that hands out managed passwords (Samba from 4.21; row A-30)."""
+    CLOCKS = "clocks"
+    """The clocks of clients and front ends are the lab's to set wrong (row E-20)."""
 
 
 class Zone(StrEnum):
@@ -60,12 +66,27 @@ class Level(StrEnum):
     DELEGATE = "Delegate"
 
 
+class Encryption(StrEnum):
+    """A Kerberos encryption type, or another bit of msDS-SupportedEncryptionTypes (MS-KILE 2.2.7, row G-09)."""
+
+    DES = "DES"
+    RC4 = "RC4"
+    AES128 = "AES128"
+    AES256 = "AES256"
+    RESOURCE_SID_COMPRESSION_DISABLED = "resource-SID-compression-disabled"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
     """Facts the directory holds about one account, by the names the AD cmdlets give them.
 
     For an account that the scenario owns these are all its facts; for a machine's own account they come
     on top of what the machine was joined with, and are taken back afterwards.
+
+    `supported_encryption_types` is msDS-SupportedEncryptionTypes, unset when empty; `keytab_encryption_types`
+    are the keys that the front end was given of a pool's account. Without `aes_keys` the account's password
+    is older than the domain's AES keys (row G-02). `groups` are global, `domain_local_groups` local groups.
+    An account is a gMSA when it says who may retrieve its password.
     """
 
     __pydantic_config__ = STRICT
@@ -79,7 +100,32 @@ class Principal:
     principals_allowed_to_delegate_to_account: tuple[str, ...] = ()
     protected_user: bool = False
     groups: int = 0
+    domain_local_groups: int = 0
+    supported_encryption_types: tuple[Encryption, ...] = (Encryption.AES128, Encryption.AES256)
+    keytab_encryption_types: tuple[Encryption, ...] = (Encryption.AES256, Encryption.AES128)
+    aes_keys: bool = True
+    principals_allowed_to_retrieve_managed_password: tuple[str, ...] = ()
     sql_login: bool = True
+
+    @property
+    def managed(self) -> bool:
+        """Whether it is a group managed service account, whose password only the directory knows."""
+        return bool(self.principals_allowed_to_retrieve_managed_password)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AfterSignIn:
+    """What an administrator does to an account once users have their TGT and servers their keys.
+
+    `password_reset` gives it a new password, which no keytab follows; `enabled = false` disables it;
+    `change_password_at_logon` lets its password expire at once.
+    """
+
+    __pydantic_config__ = STRICT
+
+    password_reset: bool = False
+    enabled: bool = True
+    change_password_at_logon: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,9 +149,15 @@ class Given:
 
     `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`; the label lives in a
     DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
-    own uniqueness check. `back_ends` are pages that every front end can ask as it asks the database, a name
+    own uniqueness check.
+
+    `back_ends` are pages that every front end can ask as it asks the database, a name
     and a URL each; a request for `api.sql` asks the page `api`, and has it ask `sql` in turn (row C-27).
     `proxies` are reverse proxies by the machine they run on.
+
+    `dc_unreachable_from` names machines that cannot reach the domain controller when
+    the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
+    signed in and services have started before. `after_sign_in` is what happens to accounts in between.
     """
 
     __pydantic_config__ = STRICT
@@ -117,9 +169,11 @@ class Given:
     front_ends: dict[str, FrontEnd] = field(default_factory=lambda: {"web1": FrontEnd()})
     duplicate_spns: dict[str, str] = field(default_factory=dict)
     client_hosts: dict[str, str] = field(default_factory=dict)
-    dc_reachable_from_client: bool = True
     back_ends: dict[str, str] = field(default_factory=dict)
     proxies: dict[str, Proxy] = field(default_factory=dict)
+    dc_unreachable_from: tuple[str, ...] = ()
+    clocks: dict[str, str] = field(default_factory=dict)
+    after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +232,7 @@ class Expect:
     `spn` is what the client asks the KDC for and `kdc` the error it answers (empty: a ticket). `error` is
     the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
     reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
-    `directory` the LDAP result of a registration.
+    `directory` the LDAP result of a registration. `encryption` is the type that hop 1's ticket is encrypted with.
     """
 
     __pydantic_config__ = STRICT
@@ -196,6 +250,7 @@ class Expect:
     fails: dict[str, str] = field(default_factory=dict)
     handshakes: int | None = None
     http: str | None = None
+    encryption: Encryption | None = None
     directory: str = ""
 
 
@@ -272,7 +327,10 @@ class BackEndSaw:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KdcLine:
-    """One ticket request as the KDC's own log tells it; `error` is empty when a ticket was issued."""
+    """One ticket request as the KDC's own log tells it; `error` is empty when a ticket was issued.
+
+    `encryption` is the type that the issued ticket is encrypted with.
+    """
 
     kind: str
     client: str
@@ -280,6 +338,7 @@ class KdcLine:
     error: str = ""
     reason: str = ""
     impersonated: str = ""
+    encryption: str = ""
     text: str = ""
 
 

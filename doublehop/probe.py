@@ -95,8 +95,8 @@ def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[Kd
 
     def lines() -> tuple[KdcLine, ...] | None:
         found = tuple(parse(lab.dc.ask("log_since", mark=mark, matching=RESULT)))
-        asked = any(each.service.lower().startswith(client.spn.lower()) for each in found)
-        return found if asked or not client.spn or not scope.given.dc_reachable_from_client else None
+        asked = any(not each.service or each.service.lower().startswith(client.spn.lower()) for each in found)
+        return found if asked or not client.spn or not scope.client_reaches_dc else None
 
     return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)
 

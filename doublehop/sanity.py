@@ -7,13 +7,22 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Given, Principal, Registration, Role, Scenario
+from doublehop.model import Encryption, Given, Principal, Registration, Role, Scenario
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
 
 LONGEST_ACCOUNT = 20
 LARGEST_PORT = 65536
+LONGEST_MANAGED = 16
+"""A gMSA's name is a computer's, 15 letters and the dollar sign."""
+MOST_GROUPS = 1010
+"""More memberships do not fit into a Windows access token (row B-29)."""
+HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16777217)}
+"""What HTTP.sys takes (KB 820129)."""
+KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
+MANAGED = "principals_allowed_to_retrieve_managed_password"
+CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -22,6 +31,8 @@ def check(scenario: Scenario, topology: Topology, where: str) -> None:
     given, scope = scenario.given, scope_of(scenario.id, scenario.given, topology)
     _check_names(given, scope, f"{where}.given")
     _check_principals(given, scope, f"{where}.given")
+    _check_keys(given, scope, f"{where}.given")
+    _check_machines(given, scope, f"{where}.given")
     for name, front_end in given.front_ends.items():
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
@@ -53,9 +64,12 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, facts in given.computers.items():
         if label not in scope.topology.members:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
-        _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups")
+        _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
+                "keytab_encryption_types", "aes_keys", MANAGED)
     for label, facts in owned.items():
         _refuse(f"{where}: {label}", facts, "without_spns")
+    for label, facts in given.users.items():
+        _refuse(f"{where}.users.{label}", facts, "keytab_encryption_types", "aes_keys", MANAGED)
     for label, facts in {**owned, **given.computers}.items():
         for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
             _resolved(scope.fill, text, f"{where}: {label}", "name")
@@ -64,6 +78,51 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, text in given.duplicate_spns.items():
         _resolved(scope.account, label, f"{where}.duplicate_spns", "account")
         _resolved(scope.fill, text, f"{where}.duplicate_spns.{label}", "name")
+
+
+def _check_keys(given: Given, scope: Scope, where: str) -> None:
+    for label, facts in {**given.users, **given.accounts}.items():
+        if facts.groups + facts.domain_local_groups > MOST_GROUPS:
+            raise InputError(f"{where}: {label}.groups", f"expected at most {MOST_GROUPS} groups in all")
+        if not facts.keytab_encryption_types or not KEYTAB_TYPES.issuperset(facts.keytab_encryption_types):
+            raise InputError(f"{where}: {label}.keytab_encryption_types",
+                             f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
+    for label, facts in given.accounts.items():
+        if facts.managed:
+            _check_managed(label, facts, given, scope, f"{where}.accounts.{label}")
+    for label, what in given.after_sign_in.items():
+        _resolved(scope.account, label, f"{where}.after_sign_in", "account")
+        is_machine = label not in {*given.users, *given.accounts}
+        if is_machine and label not in scope.topology.members:
+            raise InputError(f"{where}.after_sign_in", f"no member of the domain is called {label!r}")
+        if is_machine and (not what.enabled or what.change_password_at_logon):
+            raise InputError(f"{where}.after_sign_in.{label}", "expected password_reset only for a machine's account")
+
+
+def _check_managed(label: str, facts: Principal, given: Given, scope: Scope, where: str) -> None:
+    """A gMSA's password is the directory's: nobody types it, sets it or keeps an old one."""
+    for each in facts.principals_allowed_to_retrieve_managed_password:
+        if each not in scope.topology.of(Role.FRONT_END):
+            raise InputError(f"{where}.principals_allowed_to_retrieve_managed_password",
+                             f"no front end is called {each!r}")
+    _refuse(where, facts, "keytab_encryption_types", "aes_keys", "protected_user", "groups", "domain_local_groups")
+    if label in given.after_sign_in:
+        raise InputError(where, "expected nothing to happen to a gMSA after sign-in")
+    if len(scope.account(label)) > LONGEST_MANAGED:
+        raise InputError(where, f"{label!r} is too long for the name of a gMSA")
+
+
+def _check_machines(given: Given, scope: Scope, where: str) -> None:
+    """The domain controller reaches itself, and what keeps the lab's time is not set wrong."""
+    topology = scope.topology
+    for name in given.dc_unreachable_from:
+        if name not in {*topology.members, topology.only(Role.CLIENT)}:
+            raise InputError(f"{where}.dc_unreachable_from", f"no client, front end or back end is called {name!r}")
+    for name, by in given.clocks.items():
+        if name not in topology.of(Role.FRONT_END) and name != topology.only(Role.CLIENT):
+            raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
+        if not CLOCK.fullmatch(by):
+            raise InputError(f"{where}.clocks.{name}", f"expected an offset such as '+10m', not {by!r}")
 
 
 def _check_labels(given: Given, scope: Scope, where: str) -> None:
@@ -83,11 +142,14 @@ def _check_labels(given: Given, scope: Scope, where: str) -> None:
 def _refuse(where: str, facts: Principal, *names: str) -> None:
     """Facts that make no sense for this kind of account would be passed over in silence."""
     for name in names:
-        if getattr(facts, name):
+        if getattr(facts, name) != getattr(Principal(), name):
             raise InputError(f"{where}.{name}", "unexpected for this kind of account")
 
 
 def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
+    for name, values in HTTP_SYS.items():
+        if getattr(front_end.httpSys, name) not in values:
+            raise InputError(f"{where}.httpSys.{name}", f"expected {values.start} to {values.stop - 1}")
     for name, pool in front_end.applicationPools.items():
         if (pool.identityType is PoolIdentity.SpecificUser) != bool(pool.userName):
             raise InputError(f"{where}.applicationPools.{name}", "expected userName with SpecificUser, and only then")
@@ -105,7 +167,7 @@ def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.applicationPool",
                                  f"no pool is called {application.applicationPool!r}")
             impersonate = application.impersonate
-            owned = {*scope.given.users, *scope.given.accounts}
+            owned = {*scope.given.users, *(label for label, each in scope.given.accounts.items() if not each.managed)}
             if isinstance(impersonate, ImpersonateAs) and impersonate.userName not in owned:
                 raise InputError(f"{where}.sites.{name}.applications.{path}.impersonate.userName",
                                  f"no user or account is called {impersonate.userName!r}")

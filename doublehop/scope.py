@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Given
+from doublehop.model import Given, Role
 from doublehop.topology import Topology
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -38,6 +38,11 @@ class Scope:
             return self.topology.fqdn(label)
         raise KeyError(label)
 
+    @property
+    def client_reaches_dc(self) -> bool:
+        """Whether the KDC can have heard of the client at all."""
+        return self.topology.only(Role.CLIENT) not in self.given.dc_unreachable_from
+
     def address(self, machine: str) -> str:
         """A machine's address."""
         return str(self.topology.machines[machine].address)
@@ -48,7 +53,7 @@ class Scope:
         Raises KeyError with the label when there is none.
         """
         if label in self.given.users or label in self.given.accounts:
-            return f"{self.prefix}-{label}"
+            return f"{self.prefix}-{label}{'$' if self._managed(label) else ''}"
         if label.rstrip("$") in self.topology.machines:
             return f"{label.rstrip('$').upper()}$"
         raise KeyError(label)
@@ -61,7 +66,12 @@ class Scope:
         """Where the account behind a label is in the directory."""
         account = self.account(label)
         folder = "Computers" if account.endswith("$") else "Users"
+        if self._managed(label):
+            folder = "Managed Service Accounts"
         return f"CN={account.rstrip('$')},CN={folder},{self.topology.base_dn}"
+
+    def _managed(self, label: str) -> bool:
+        return label in self.given.accounts and self.given.accounts[label].managed
 
     def fill(self, text: str) -> str:
         """Put in full names for `{label}`, and other forms for `{label.netbios|account|address}`."""
@@ -91,7 +101,7 @@ class Scope:
         """The label of an identity as a hop reported it, with a realm or a domain; others as they are."""
         account = identity.partition("@")[0].rpartition("\\")[2]
         if account.lower().startswith(f"{self.prefix}-"):
-            return account[len(self.prefix) + 1 :]
+            return account[len(self.prefix) + 1 :].removesuffix("$")
         return account.lower() if account.endswith("$") else account
 
 

@@ -62,9 +62,12 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
-    if spn and scope.given.dc_reachable_from_client:
-        line = _line_for(spn, observation.kdc)
+    if spn and scope.client_reaches_dc:
+        line = _line_for(spn, observation.kdc) or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
+        if expect.encryption is not None:
+            yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
+                                line.encryption if line else "")
 
 
 def _front_end(expect: Expect, saw: FrontEndSaw, scope: Scope) -> Iterator[Difference]:
@@ -107,6 +110,11 @@ def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
     """The last ticket request for a service."""
     matching = _tickets(service, lines)
     return matching[-1] if matching else None
+
+
+def _unread(lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last ticket request that the KDC refused before it came to the service's name."""
+    return next((each for each in reversed(lines) if each.kind == "TGS" and not each.service), None)
 
 
 def _tickets(service: str, lines: tuple[KdcLine, ...]) -> list[KdcLine]:

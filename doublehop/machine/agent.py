@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,16 +73,20 @@ def write_secret(path: Path, content: bytes | str) -> Path:
     return path
 
 
-def make_keytab(path: Path, *, principal: str, salt: str, kvno: int, password: str) -> Path:
-    """Derive an account's AES keys from its password, as `ktpass` or `msktutil` do for a service.
+ENCTYPES = {"AES256": "aes256-cts-hmac-sha1-96", "AES128": "aes128-cts-hmac-sha1-96", "RC4": "arcfour-hmac"}
 
-    The salt is the directory's (MS-KILE 3.1.1.2), so nothing has to be asked of the KDC.
+
+def make_keytab(path: Path, *, principal: str, salt: str, kvno: int, password: str,
+                encryption_types: Sequence[str] = ("AES256", "AES128")) -> Path:
+    """Derive an account's keys from its password, as `ktpass` or `msktutil` do for a service.
+
+    The salt is the directory's (MS-KILE 3.1.1.2), so nothing has to be asked of the KDC; RC4 keys have none.
     """
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     entries = "".join(
-        f"addent -password -p {principal} -k {kvno} -e {enctype} -s {salt}\n{password}\n"
-        for enctype in ("aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96")
+        f"addent -password -p {principal} -k {kvno} -e {ENCTYPES[each]} -s {salt}\n{password}\n"
+        for each in encryption_types
     )
     run("ktutil", stdin=f"{entries}wkt {path}\nquit\n")
     if not path.exists():
@@ -92,10 +96,15 @@ def make_keytab(path: Path, *, principal: str, salt: str, kvno: int, password: s
 
 
 def bring_up_network(*, address: str, prefix: int) -> None:
-    """Give the machine its address as soon as the lab has plugged in its cable."""
+    """Give the machine its address as soon as the lab has plugged in its cable; it may have it already."""
     until("network cable", 10, lambda: Path("/proc/sys/net/ipv4/conf/eth0").exists() or None)
     run("ip", "-batch", "-", stdin=(
         "link set lo up\n"
-        f"addr add {address}/{prefix} dev eth0\n"
+        f"addr replace {address}/{prefix} dev eth0\n"
         "link set eth0 up\n"
     ))
+
+
+def cut_off(*, address: str, cut: bool) -> None:
+    """Make one address unreachable from this machine, or reachable again."""
+    run("ip", "route", "add" if cut else "del", "unreachable", f"{address}/32")

@@ -26,7 +26,7 @@ import spnego.exceptions
 from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import bring_up_network, run, serve, until
+from doublehop.machine.agent import bring_up_network, cut_off, run, serve, until
 from doublehop.machine.directory import Change, Directory
 
 CCACHES = Path("/run/ccaches")
@@ -212,11 +212,6 @@ def set_hosts(*, hosts: dict[str, str]) -> None:
 def trust(*, authority: str) -> None:
     """Trust the lab's authority for TLS."""
     AUTHORITY.write_text(authority)
-
-
-def cut_off(*, address: str, cut: bool) -> None:
-    """Make one address unreachable from this machine, or reachable again."""
-    run("ip", "route", "add" if cut else "del", "unreachable", f"{address}/32")
 
 
 if __name__ == "__main__":

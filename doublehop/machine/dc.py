@@ -168,15 +168,32 @@ def plant_spn(*, dn: str, spn: str) -> None:
     """
     import ldb
 
+    _modify_below(dn, "servicePrincipalName", [spn], ldb.FLAG_MOD_ADD)
+
+
+def forget_aes_keys(*, dn: str) -> None:
+    """Leave an account with its NT hash only, as one whose password is older than the domain's AES keys (row G-02).
+
+    The directory derives every key whenever a password is set over LDAP, so this too is done below it.
+    """
+    import ldb
+
+    _modify_below(dn, "supplementalCredentials", [], ldb.FLAG_MOD_DELETE)
+
+
+def _modify_below(dn: str, attribute: str, values: list[str], how: int) -> None:
+    import ldb
+
     partition = dn[dn.upper().index("DC=") :].upper()
     database = ldb.Ldb(f"tdb://{STATE}/private/sam.ldb.d/{partition}.ldb", flags=ldb.FLG_DONT_CREATE_DB)
     message = ldb.Message(ldb.Dn(database, dn))
-    message["servicePrincipalName"] = ldb.MessageElement([spn], ldb.FLAG_MOD_ADD, "servicePrincipalName")
+    message[attribute] = ldb.MessageElement(values, how, attribute)
     database.modify(message)
 
 
 if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
-        "plant_spn": plant_spn, "issue_certificate": certificates.issue_certificate,
+        "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
+        "issue_certificate": certificates.issue_certificate,
     })

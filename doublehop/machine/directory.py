@@ -17,6 +17,10 @@ Change = dict[str, Any]
 MODIFICATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
+TREE_DELETE = "1.2.840.113556.1.4.805"
+"""LDAP_SERVER_TREE_DELETE_OID (MS-ADTS 3.1.1.3.4.1.15)."""
+MANAGED_PASSWORD = "msDS-ManagedPassword"
+PASSWORD_BYTES = 256
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
@@ -73,6 +77,27 @@ class Directory:
         self._connection.add(change["dn"], attributes=attributes)
         return [{"do": "delete", "dn": change["dn"]}]
 
+    def _add_tree(self, change: Change) -> list[Change]:
+        """Add entries below the first of them; one operation takes all of them back."""
+        for each in change["entries"]:
+            self._add(each)
+        return [{"do": "delete-tree", "dn": change["dn"]}]
+
+    def _delete_tree(self, change: Change) -> list[Change]:
+        self._connection.delete(change["dn"], controls=[(TREE_DELETE, True, None)])
+        return []
+
+    def _set_password(self, change: Change) -> list[Change]:
+        """Reset a password; it cannot be read back, so the change says what it was."""
+        new = [_value(change["after"])]
+        self._connection.modify(change["dn"], {"unicodePwd": [(ldap3.MODIFY_REPLACE, new)]})
+        return [{**change, "before": change["after"], "after": change["before"]}]
+
+    def _expire_password(self, change: Change) -> list[Change]:
+        """Have the password changed at next logon; pwdLastSet takes 0 and -1 only, which means now."""
+        self._connection.modify(change["dn"], {"pwdLastSet": [(ldap3.MODIFY_REPLACE, [b"0"])]})
+        return [{"do": "modify", "how": "replace", "dn": change["dn"], "attribute": "pwdLastSet", "values": ["-1"]}]
+
     def _delete(self, change: Change) -> list[Change]:
         self._connection.delete(change["dn"])
         return []  # only what a change added is ever deleted
@@ -85,10 +110,27 @@ class Directory:
         return [{"do": "modify", "how": "replace", "dn": change["dn"], "attribute": name,
                  "values": [{"base64": base64.b64encode(each).decode()} for each in before]}]
 
+    def managed_password(self, dn: str) -> bytes:
+        """The current password of a gMSA, if this connection's account may have it.
+
+        Raises PermissionError otherwise: the directory then answers as if there were no such attribute.
+        """
+        values = self._raw(dn, [MANAGED_PASSWORD])[MANAGED_PASSWORD]
+        if not values:
+            raise PermissionError(f"the directory hands out no managed password of {dn}")
+        return current_password(values[0])
+
+    def _allow_to_retrieve(self, change: Change) -> list[Change]:
+        return self._allow(change, "msDS-GroupMSAMembership")
+
     def _allow_to_act(self, change: Change) -> list[Change]:
+        return self._allow(change, ACT_ON_BEHALF)
+
+    def _allow(self, change: Change, attribute: str) -> list[Change]:
+        """Let some principals do what a descriptor in this attribute grants."""
         sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
         value = {"base64": base64.b64encode(allowing(sids)).decode()}
-        return self._modify({"how": "replace", "dn": change["dn"], "attribute": ACT_ON_BEHALF, "values": [value]})
+        return self._modify({"how": "replace", "dn": change["dn"], "attribute": attribute, "values": [value]})
 
 
 HANDLERS = {
@@ -96,6 +138,11 @@ HANDLERS = {
     "delete": Directory._delete,
     "modify": Directory._modify,
     "allow-to-act": Directory._allow_to_act,
+    "allow-to-retrieve-password": Directory._allow_to_retrieve,
+    "add-tree": Directory._add_tree,
+    "delete-tree": Directory._delete_tree,
+    "set-password": Directory._set_password,
+    "expire-password": Directory._expire_password,
 }
 
 
@@ -108,6 +155,14 @@ def allowing(sids: list[bytes]) -> bytes:
     acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
     header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
     return header + OWNER_SYSTEM + acl
+
+
+def current_password(blob: bytes) -> bytes:
+    """The password of a MSDS-MANAGEDPASSWORD_BLOB (MS-ADTS 2.2.19), UTF-16 of random code units."""
+    version, _, length, current = struct.unpack_from("<HHIH", blob)
+    if version != 1 or length != len(blob) or current + PASSWORD_BYTES > length:
+        raise ValueError("not a managed password that MS-ADTS describes")
+    return blob[current : current + PASSWORD_BYTES]
 
 
 def _value(given: str | dict[str, str]) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from doublehop.machine.agent import bring_up_network, make_keytab, run, serve, until
+from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, run, serve, until
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
 DATA = Path("/state/data")
@@ -83,4 +83,4 @@ def set_logins(*, add: list[str], remove: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve({"provision": provision, "start": start, "set_logins": set_logins})
+    serve({"provision": provision, "start": start, "set_logins": set_logins, "cut_off": cut_off})

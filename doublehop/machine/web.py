@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
-from doublehop.machine import certificates
+from doublehop.machine import agent, certificates
 from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
@@ -25,14 +25,18 @@ _loop = asyncio.new_event_loop()
 _running: dict[str, Server] = {}
 _unlocked: list[keys.Account] = []
 _proxies: list[ReverseProxy] = []
+_directory: dict[str, Any] = {}
+"""How the machine itself asks the directory for the passwords of gMSAs."""
 
 
 def _in_loop(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run_coroutine_threadsafe(work, _loop).result(CONFIGURE_SECONDS)
 
 
-def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict[str, dict[str, Any]]) -> None:
+def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict[str, dict[str, Any]],
+          dc: str) -> None:
     """Bring the machine up with its computer account and the default site."""
+    _directory.update(host=dc, user=account["principal"], password=account["password"])
     bring_up_network(address=address, prefix=prefix)
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     machine = Machine(keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()})
@@ -41,12 +45,14 @@ def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict
 
 
 def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fixed: dict[str, dict[str, str]],
-              pages: dict[str, str]) -> None:
-    """Serve a new configuration; `accounts` are the pools' accounts, `fixed` those to impersonate by password.
+              pages: dict[str, str], managed: dict[str, dict[str, Any]] | None = None) -> None:
+    """Serve a new configuration.
 
-    `pages` are the URLs of other servers' pages that it can ask as back ends, by name.
+    `accounts` are the pools' accounts, `managed` those whose passwords the directory keeps, `fixed` those to
+    impersonate by password. `pages` are the URLs of other servers' pages that it can ask as back ends, by name.
     """
     unlocked = {name: keys.unlock(**each) for name, each in accounts.items()}
+    unlocked |= {name: _unlock_managed(**each) for name, each in (managed or {}).items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
                  for name, each in fixed.items()}
     front_end = READ_FRONT_END.validate_python(config)
@@ -67,6 +73,28 @@ def set_proxy(*, to: str = "", port: int = 0, affinity: bool = True) -> None:
         _in_loop(_proxies[0].start())
 
 
+def _unlock_managed(*, dn: str, name: str, principal: str, salt: str, kvno: int) -> keys.Account:
+    """Retrieve a gMSA's password as this computer, and derive its keys."""
+    from doublehop.machine import managed  # few front ends have a gMSA, and these two are slow to import
+    from doublehop.machine.directory import Directory
+
+    directory = Directory(**_directory)
+    try:
+        password = directory.managed_password(dn)
+    finally:
+        directory.close()
+    keytab = managed.keytab(principal=principal, salt=salt, kvno=kvno, password=password)
+    return keys.unlock_with(keytab, name=name, principal=principal)
+
+
+def cut_off(*, address: str, cut: bool) -> None:
+    """Make the domain controller unreachable or reachable again; services have signed in before it goes."""
+    if cut:
+        for each in (_running["server"].machine.account, *_unlocked):
+            each.sign_in()
+    agent.cut_off(address=address, cut=cut)
+
+
 def log() -> list[dict[str, Any]]:
     """What the front end logged since it was configured."""
     return list(_running["server"].log)
@@ -74,6 +102,6 @@ def log() -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     serve({
-        "start": start, "configure": configure, "log": log, "set_proxy": set_proxy,
+        "start": start, "configure": configure, "log": log, "set_proxy": set_proxy, "cut_off": cut_off,
         "request_certificate": certificates.request_certificate, "take_certificate": certificates.take_certificate,
     })

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
+from doublehop.frontend import Application, FrontEnd, HttpSys, Pool, PoolIdentity, Site, WindowsAuthentication
 from doublehop.model import Principal
 
 pytestmark = pytest.mark.delegation
@@ -21,6 +21,7 @@ PORTAL = FrontEnd(
         bindings=("*:80:{portal}",), applications={"/": Application(applicationPool="Portal")},
         windowsAuthentication=WindowsAuthentication(useKernelMode=False),
     )},
+    httpSys=HttpSys(MaxFieldLength=65534, MaxRequestBytes=1 << 20),
 )
 
 

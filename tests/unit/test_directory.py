@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doublehop import directory
-from doublehop.model import Given, Principal
+from doublehop.model import AfterSignIn, Encryption, Given, Principal
 from doublehop.scope import Scope
 
 USERS = "CN=Users,DC=DOUBLEHOP,DC=TEST"
@@ -94,9 +94,71 @@ def test_memberships_follow_their_member(plan):
     user, protected, *groups = plan(users={"alice": Principal(protected_user=True, groups=2)})
     assert user["dn"] == f"CN=s1-alice,{USERS}"
     assert protected == directory.modify(f"CN=Protected Users,{USERS}", "add", "member", [user["dn"]])
-    assert groups == [{"do": "add", "dn": f"CN=s1-alice-g{number},{USERS}", "attributes": {
-        "objectClass": ["group"], "sAMAccountName": [f"s1-alice-g{number}"], "member": [user["dn"]],
-    }} for number in range(2)]
+    (tree,) = groups
+    assert (tree["do"], tree["dn"]) == ("add-tree", "OU=s1-alice-groups,DC=DOUBLEHOP,DC=TEST")
+    assert [each["dn"] for each in tree["entries"]] == [
+        tree["dn"], f"CN=s1-alice-g0,{tree['dn']}", f"CN=s1-alice-g1,{tree['dn']}"]
+
+
+def test_every_group_holds_the_account_through_those_before_it(plan):
+    _, tree = plan(users={"alice": Principal(groups=40, domain_local_groups=3)})
+    reached = {f"CN=s1-alice,{USERS}"}
+    for each in tree["entries"][1:]:
+        assert set(each["attributes"]["member"]) <= reached
+        reached.add(each["dn"])
+    scopes = [each["attributes"]["groupType"] for each in tree["entries"][1:]]
+    assert scopes == [["-2147483646"]] * 40 + [["-2147483644"]] * 3  # MS-ADTS 2.2.12: global, domain local
+
+
+ENCRYPTIONS = {  # MS-KILE 2.2.7
+    ("DES",): ["3"], ("RC4",): ["4"], ("AES128",): ["8"], ("AES256",): ["16"], ("AES128", "AES256"): ["24"],
+    ("RC4", "AES128", "AES256"): ["28"], ("AES256", "resource-SID-compression-disabled"): ["524304"], (): [],
+}
+
+
+@pytest.mark.parametrize(("types", "value"), ENCRYPTIONS.items(), ids=lambda each: " ".join(each) or "none")
+def test_encryption_types_are_one_number(plan, types, value):
+    facts = Principal(supported_encryption_types=tuple(Encryption(each) for each in types))
+    (account,) = plan(accounts={"pool": facts})
+    assert account["attributes"].get("msDS-SupportedEncryptionTypes", []) == value
+    changes = plan(computers={"sql1": facts})
+    assert [each["values"] for each in changes] == ([] if value == ["24"] else [value])
+
+
+def test_a_gmsa_has_no_password_of_ours_and_says_who_may_have_it(plan):
+    account, allowed = plan(accounts={"pool": Principal(
+        principals_allowed_to_retrieve_managed_password=("web1",), spns=("HTTP/{web1}",))})
+    dn = "CN=s1-pool,CN=Managed Service Accounts,DC=DOUBLEHOP,DC=TEST"
+    assert account == {"do": "add", "dn": dn, "attributes": {
+        "objectClass": ["msDS-GroupManagedServiceAccount"], "sAMAccountName": ["s1-pool$"],
+        "dNSHostName": ["s1-pool.doublehop.test"], "msDS-ManagedPasswordInterval": ["30"],
+        "userAccountControl": ["4096"], "msDS-SupportedEncryptionTypes": ["24"],
+        "servicePrincipalName": ["HTTP/web1.doublehop.test"],
+    }}
+    assert allowed == {"do": "allow-to-retrieve-password", "dn": dn,
+                       "principals": ["CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"]}
+
+
+def test_what_happens_after_sign_in(topology):
+    reset = AfterSignIn(password_reset=True)
+    given = Given(users={"alice": Principal(account_not_delegated=True)}, accounts={"pool": Principal()},
+                  after_sign_in={"pool": reset, "sql1": reset, "alice": AfterSignIn(enabled=False)})
+    scope = Scope(topology=topology, given=given, prefix="s1")
+    pool, sql1, alice = directory.plan_after_sign_in(
+        scope, {"pool": "old", "sql1": "older"}, {"pool": "new", "sql1": "newer"})
+    assert [(each["do"], each["dn"]) for each in (pool, sql1)] == [
+        ("set-password", f"CN=s1-pool,{USERS}"), ("set-password", "CN=SQL1,CN=Computers,DC=DOUBLEHOP,DC=TEST")]
+    assert [decoded(pool[each]).decode("utf-16-le") for each in ("before", "after")] == ['"old"', '"new"']
+    assert alice == directory.modify(f"CN=s1-alice,{USERS}", "replace", "userAccountControl",
+                                     [str(0x200 | 0x10000 | 0x100000 | 0x2)])
+
+
+def test_a_password_expires_when_it_may_and_was_never_set(topology):
+    given = Given(after_sign_in={"alice": AfterSignIn(change_password_at_logon=True)})
+    changes = directory.plan_after_sign_in(Scope(topology=topology, given=given, prefix="s1"), {}, {})
+    dn = f"CN=s1-alice,{USERS}"
+    assert changes == [directory.modify(dn, "replace", "userAccountControl", ["512"]),
+                       {"do": "expire-password", "dn": dn}]
 
 
 HEADER = {  # MS-DNSP 2.3.2.2: DataLength, Type, Version, Rank, Flags, Serial, TtlSeconds, Reserved, TimeStamp

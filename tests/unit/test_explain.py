@@ -28,11 +28,14 @@ given.accounts.pool = { spns = ["HTTP/{portal}"], allowed_to_delegate_to = ["MSS
 given.computers.sql1.principals_allowed_to_delegate_to_account = ["pool"]
 given.duplicate_spns.pool = "HTTP/{web1}"
 given.client_hosts."{web1}" = "web2"
-given.dc_reachable_from_client = false
 given.back_ends.api = "http://{web2}/whoami"
+given.dc_unreachable_from = ["client1", "sql1"]
+given.clocks.web1 = "+10m"
+given.after_sign_in = { alice = { enabled = false }, sql1 = { password_reset = true } }
 
 [it.given.front_ends.web1]
 applicationPools.Portal = { identityType = "SpecificUser", userName = "pool" }
+httpSys.MaxFieldLength = 65534
 sites.Portal.bindings = ["*:8080:{portal}"]
 sites.Portal.windowsAuthentication = { providers = ["Negotiate"], useKernelMode = false }
 sites.Portal.applications."/" = { applicationPool = "Portal", impersonate = true }
@@ -57,7 +60,7 @@ topic::it: t
 
 w
 Sources: S-02
-Needs: kerberos, rbcd, offline-directory, client-network
+Needs: kerberos, rbcd, offline-directory, client-network, network, clocks
 
 Given
   DNS name portal.PREFIX.doublehop.test: A web1
@@ -67,8 +70,13 @@ MSSQLSvc/sql1.doublehop.test; has no login at the database
   computer SQL1$: lets pool act on behalf of others (RBCD)
   PREFIX-pool holds HTTP/web1.doublehop.test as well, against the directory's own check
   the client's hosts file says that web1.doublehop.test is web2
-  the client cannot reach the domain controller
   back end api: the page http://web2.doublehop.test/whoami
+  the clock of web1 is off by +10m
+  once users have signed in, PREFIX-alice is disabled
+  once users have signed in, SQL1$ gets a new password
+  client1 cannot reach the domain controller
+  sql1 cannot reach the domain controller
+  web1: MaxFieldLength is 65534
   web1: site 'Portal' on *:8080:portal.PREFIX.doublehop.test, Windows authentication Negotiate; useKernelMode=False
   web1:   / in pool Portal (pool), impersonate=true
 
@@ -96,6 +104,22 @@ def test_a_flip_says_what_it_changes(scenario, topology):
     before = '[base]\ntitle = "b"\nwhy = "w"\nsources = []\nwhen.get = "http://{web1}/"\nexpect.status = 401\n'
     made = scenario('from = "base"\nchange.when.times = 2\nexpect.status = 401', before=before)
     assert "The same as topic::base, but for when.times." in describe(made, topology)
+
+
+TOLD = {
+    "supported_encryption_types = ['RC4']": "supports RC4 (msDS-SupportedEncryptionTypes)",
+    "supported_encryption_types = []": "supports nothing in particular (msDS-SupportedEncryptionTypes)",
+    "keytab_encryption_types = ['RC4', 'AES256']": "has keys for RC4, AES256 in its keytab",
+    "aes_keys = false": "has a password that is older than AES keys, so it has none",
+    "domain_local_groups = 3": "is a member of 3 domain local groups",
+    "principals_allowed_to_retrieve_managed_password = ['web1']": "is a gMSA whose password web1 may retrieve",
+}
+
+
+@pytest.mark.parametrize(("fact", "words"), TOLD.items(), ids=TOLD)
+def test_a_fact_of_an_account_is_told(scenario, topology, fact, words):
+    made = scenario(f'given.accounts.pool.{fact}\nwhen.get = "http://{{web1}}/"\nexpect.status = 401')
+    assert [each for each in describe(made, topology) if each.startswith("  account ") and each.endswith(f": {words}")]
 
 
 REGISTRATION = 'when = { register = "HTTP/{web1}", on = "web1" }\nexpect.directory = "constraintViolation"'
@@ -158,7 +182,11 @@ CAUSES = {
     "wrong key": (
         {}, Observation(front_end=WRONG_KEY),
         "the ticket is for another account's key than the one the front end opens tickets with: compare the "
-        "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity"),
+        "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's encryption "
+        "types and age with the account's"),
+    "wrong clock": (
+        {}, Observation(front_end=FrontEndSaw(error="KRB_AP_ERR_SKEW", native="Clock skew too great")),
+        "the clocks of front end and client differ by more than five minutes: synchronise both with the domain"),
 }
 
 

@@ -52,6 +52,32 @@ def told(line):
     return (line.kind, line.client, line.service, line.error, line.reason, line.impersonated)
 
 
+def result(kind, word, names="s1-alice@DOUBLEHOP.TEST HTTP/web1@DOUBLEHOP.TEST", rest="elapsed=0.001"):
+    (line,) = parse(f"  Kerberos: {kind}-REQ {word} ipv4:10.93.0.41:40018 {names} {rest}")
+    return line
+
+
+def test_a_request_refused_unread_names_nobody():
+    line = result("TGS", "KRB5KRB_AP_ERR_SKEW", "<unknown> <unknown>")
+    assert (line.kind, line.service, line.error) == ("TGS", "", "KRB_AP_ERR_SKEW")
+
+
+@pytest.mark.parametrize(("word", "error"), {
+    "UNKNOWN--1765328366": "KDC_ERR_CLIENT_REVOKED", "UNKNOWN--1765328347": "KRB_AP_ERR_SKEW",
+    "UNKNOWN--1765328284": "UNKNOWN (100)", "UNKNOWN": "KDC_UNKNOWN", "ERR_POLICY": "KDC_ERR_POLICY",
+}.items())
+def test_a_number_gets_its_name(word, error):
+    assert result("AS", word).error == error
+
+
+@pytest.mark.parametrize(("rest", "encryption"), {
+    "etype=18/23 elapsed=0.001": "RC4", "etype=18/17": "AES128", "etype=23/18": "AES256", "etype=18/3": "DES",
+    "etype=18/99": "99", "elapsed=0.001": "",
+}.items())
+def test_the_tickets_encryption_is_the_second_number(rest, encryption):
+    assert result("TGS", "SUCCESS", rest=rest).encryption == encryption
+
+
 @pytest.mark.parametrize(("text", "expected"), PARSED.items(), ids=IDS)
 def test_a_result_line_is_one_record(text, expected):
     (line,) = parse(text)

@@ -7,7 +7,7 @@ import pytest
 from ldap3.core.exceptions import LDAPEntryAlreadyExistsResult
 
 from doublehop.machine import directory
-from doublehop.machine.directory import Directory, allowing
+from doublehop.machine.directory import Directory, allowing, current_password
 
 # S-1-5-21-1-2-3-1105 and -1106 (MS-DTYP 2.4.2.2: revision, count, 48-bit big-endian authority, 32-bit parts)
 POOL = bytes.fromhex("01 05 000000000005 15000000 01000000 02000000 03000000 51040000")
@@ -41,8 +41,9 @@ class Entries:
             raise LDAPEntryAlreadyExistsResult(description="entryAlreadyExists")
         self.content[dn] = {name: list(values) for name, values in attributes.items()}
 
-    def delete(self, dn):
-        del self.content[dn]
+    def delete(self, dn, controls=()):
+        for each in [each for each in self.content if controls and each.endswith(f",{dn}")] + [dn]:
+            del self.content[each]
 
     def modify(self, dn, changes):
         for name, ((how, values),) in changes.items():
@@ -74,6 +75,8 @@ ADD_SPN = {"do": "modify", "how": "add", "dn": "CN=web1", "attribute": "serviceP
 DROP_SPN = {**ADD_SPN, "how": "delete", "values": ["HOST/web1"]}
 ALLOW = {"do": "allow-to-act", "dn": "CN=web1", "principals": ["CN=pool"]}
 TWICE = {"do": "add", "dn": "CN=pool", "attributes": {}}
+TREE = {"do": "add-tree", "dn": "OU=unit", "entries": [
+    {"dn": each, "attributes": {"cn": [each]}} for each in ("OU=unit", "CN=a,OU=unit", "CN=b,OU=unit")]}
 CHANGES = [ADD, ADD_SPN, DROP_SPN, ALLOW]
 
 
@@ -89,6 +92,35 @@ def test_changes_are_carried_out(lab_directory, entries):
 def test_taking_changes_back_leaves_what_was_there(lab_directory, entries, changes):
     lab_directory.apply(lab_directory.apply(list(changes)))
     assert entries.content == Entries().content
+
+
+def test_a_tree_goes_in_one_operation(lab_directory, entries):
+    undo = lab_directory.apply([TREE])
+    assert {"OU=unit", "CN=a,OU=unit", "CN=b,OU=unit"} <= entries.content.keys()
+    assert undo == [{"do": "delete-tree", "dn": "OU=unit"}]
+    lab_directory.apply(undo)
+    assert entries.content == Entries().content
+
+
+def test_a_password_is_set_and_set_back(lab_directory, entries):
+    undo = lab_directory.apply([{"do": "set-password", "dn": "CN=pool", "before": "old", "after": "new"}])
+    assert entries.content["CN=pool"]["unicodePwd"] == [b"new"]
+    lab_directory.apply(undo)
+    assert entries.content["CN=pool"]["unicodePwd"] == [b"old"]
+
+
+def test_an_expired_password_is_as_good_as_new_afterwards(lab_directory, entries):
+    undo = lab_directory.apply([{"do": "expire-password", "dn": "CN=pool"}])
+    assert entries.content["CN=pool"]["pwdLastSet"] == [b"0"]
+    lab_directory.apply(undo)
+    assert entries.content["CN=pool"]["pwdLastSet"] == [b"-1"]
+
+
+def test_a_managed_password_is_told_only_to_whom_it_is_shown(lab_directory, entries):
+    entries.content["CN=gmsa"] = {"msDS-ManagedPassword": [BLOB]}
+    assert lab_directory.managed_password("CN=gmsa") == PASSWORD
+    with pytest.raises(PermissionError, match="CN=pool"):
+        lab_directory.managed_password("CN=pool")
 
 
 def test_a_refusal_takes_back_what_came_before_it(lab_directory, entries):
@@ -108,3 +140,20 @@ def test_binary_values_are_read_as_base64(lab_directory):
         "servicePrincipalName": ["HOST/web1"], "none": []}
     (sid,) = lab_directory.read("CN=pool", ["objectSid"])["objectSid"]
     assert sid.encode() == POOL or base64.b64decode(sid) == POOL
+
+
+# MS-ADTS 2.2.19: version, reserved, length, offsets of the current and previous password and of two intervals
+PASSWORD = bytes(range(256))
+BLOB = (bytes.fromhex("0100 0000 22010000 1000 0000 1201 1a01") + PASSWORD + bytes(2) + bytes(16))
+
+
+def test_the_current_password_of_a_managed_account():
+    assert len(BLOB) == 0x122
+    assert current_password(BLOB) == PASSWORD
+
+
+@pytest.mark.parametrize("blob", [BLOB[:-1], b"\x02" + BLOB[1:], BLOB[:8] + b"\xff\x00" + BLOB[10:]],
+                         ids=["cut", "another version", "an offset past the end"])
+def test_a_blob_of_another_form_is_no_password(blob):
+    with pytest.raises(ValueError, match="MS-ADTS"):
+        current_password(blob)

@@ -11,6 +11,7 @@ from doublehop.codes import KrbError
 from doublehop.model import (
     BackEndSaw,
     ClientSaw,
+    Encryption,
     Expect,
     FrontEndSaw,
     Given,
@@ -177,10 +178,26 @@ def test_what_is_left_open_is_not_judged(scope):
 
 
 def test_a_client_cut_off_from_the_kdc_leaves_no_line_there(topology):
-    scope = Scope(topology=topology, given=dataclasses.replace(GIVEN, dc_reachable_from_client=False), prefix="s1")
+    scope = Scope(topology=topology, given=dataclasses.replace(GIVEN, dc_unreachable_from=("client1",)), prefix="s1")
     expect = Expect(spn="HTTP/{portal}", status=401, kdc="NO_KDC_REACHABLE")
     assert differences(expect, Observation(client=ClientSaw(spn=HTTP, status=401, error="NO_KDC_REACHABLE")),
                        scope) == []
+
+
+def test_a_request_that_the_kdc_refused_unread_counts_as_the_answer(scope):
+    expect = Expect(spn="HTTP/{portal}", status=401, kdc="KRB_AP_ERR_SKEW")
+    client = ClientSaw(spn=HTTP, status=401, error="KRB_AP_ERR_SKEW")
+    unread = KdcLine(kind="TGS", client="<unknown>", service="", error="KRB_AP_ERR_SKEW")
+    assert differences(expect, Observation(client=client, kdc=(unread,)), scope) == []
+    assert differences(expect, Observation(client=client), scope) == [("KDC", f"answer for {HTTP}")]
+
+
+def test_a_tickets_encryption_is_judged_when_it_is_said(scope):
+    weak = dataclasses.replace(SEEN, kdc=tuple(dataclasses.replace(each, encryption="RC4") for each in SEEN.kdc))
+    assert differences(dataclasses.replace(WORKS, encryption=Encryption.RC4), weak, scope) == []
+    assert differences(WORKS, weak, scope) == []
+    assert differences(dataclasses.replace(WORKS, encryption=Encryption.AES256), weak, scope) == [
+        ("KDC", f"encryption of the ticket for {HTTP}")]
 
 
 errors = st.sampled_from([each.name for each in KrbError if each.name.startswith("KDC_")])

@@ -5,6 +5,7 @@ child process sees, so two requests can never take each other's identity.
 """
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ import gssapi
 from doublehop.codes import from_minor, name_of
 
 SECONDS = 20
+CLOCK = {name: value for name, value in os.environ.items() if name in {"LD_PRELOAD", "FAKETIME"}}
+"""A machine whose clock is off is off in all its processes."""
 WHO_IS_CONNECTED = (
     "select json_build_object('identity', principal, 'login', session_user, 'encrypted', encrypted,"
     " 'scheme', case when gss_authenticated then 'KERBEROS' else 'OTHER' end)"
@@ -57,7 +60,7 @@ def ask(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any]:
         ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--no-password", "--command", WHO_IS_CONNECTED,
          f"host={back_end.host} port={back_end.port} dbname=postgres user='{outgoing.account}'"
          f" krbsrvname={back_end.service} connect_timeout={SECONDS} require_auth=gss"],
-        env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **CLOCK},
         capture_output=True, text=True, timeout=SECONDS * 2, check=False,
     )
     if done.returncode != 0:

@@ -6,12 +6,13 @@ credential cache (what goes out on hop 2) for each account.
 
 import itertools
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import gssapi
 
-from doublehop.machine.agent import make_keytab, run
+from doublehop.machine.agent import make_keytab, run, write_secret
 
 FOLDER = Path("/run/iis")
 _numbers = itertools.count()
@@ -45,15 +46,32 @@ class Account:
             "keytab": self.keytab, "client_keytab": self.keytab, "ccache": self.ccache,
         })
 
+    def acceptor(self) -> gssapi.Credentials:
+        """What accepts tickets for the account and nothing else: all that is left of it without a KDC."""
+        return gssapi.Credentials(usage="accept", store={"keytab": self.keytab})
+
+    def sign_in(self) -> None:
+        """Get the account's TGT, as a service does when it starts."""
+        self.initiator().inquire(lifetime=True)
+
     def initiator(self) -> gssapi.Credentials:
         """The account's own credential for the network."""
         return gssapi.Credentials(usage="initiate", store={"client_keytab": self.keytab, "ccache": self.ccache})
 
 
-def unlock(*, name: str, principal: str, salt: str, kvno: int, password: str) -> Account:
+def unlock(*, name: str, principal: str, salt: str, kvno: int, password: str,
+           encryption_types: Sequence[str] = ("AES256", "AES128")) -> Account:
     """Derive an account's key on this machine."""
     folder = FOLDER / f"{next(_numbers)}-{name}"
-    make_keytab(folder / "keytab", principal=principal, salt=salt, kvno=kvno, password=password)
+    make_keytab(folder / "keytab", principal=principal, salt=salt, kvno=kvno, password=password,
+                encryption_types=encryption_types)
+    return Account(name=name, principal=principal, folder=folder)
+
+
+def unlock_with(keytab: bytes, *, name: str, principal: str) -> Account:
+    """An account whose keytab is ready."""
+    folder = FOLDER / f"{next(_numbers)}-{name}"
+    write_secret(folder / "keytab", keytab)
     return Account(name=name, principal=principal, folder=folder)
 
 

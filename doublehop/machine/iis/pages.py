@@ -29,7 +29,7 @@ class Worker:
         """The process itself on the network; LocalService has no identity there (row B-09)."""
         if self.account is None:
             return NOBODY
-        self.account.initiator().inquire(lifetime=True)  # makes the library fetch the account's TGT
+        self.account.sign_in()
         return Outgoing(ccache=self.account.ccache, account=self.account.name)
 
 

@@ -20,6 +20,7 @@ from doublehop.frontend import (
     Application,
     Binding,
     FrontEnd,
+    HttpSys,
     Pool,
     PoolIdentity,
     Provider,
@@ -34,8 +35,6 @@ from doublehop.machine.iis.chain import PageBackEnd
 from doublehop.machine.iis.negotiate import Caller, Channel, Exchange, Leg, Refusal, read_token, write_token
 from doublehop.machine.iis.pages import Page, Worker
 
-LONGEST_HEADER = 65534
-"""HTTP.sys's largest MaxFieldLength (KB 2020943); longer fields are HTTP 400."""
 PARSER_LIMIT = 4 << 20
 TOO_LONG = "Bad Request - Request Too Long: HTTP Error 400. The size of the request headers is too long."
 
@@ -85,6 +84,7 @@ class Server:
     _routes: list[tuple[Binding, dict[str, Endpoint]]] = field(default_factory=list)
     _listeners: dict[tuple[str, str, int], web.TCPSite] = field(default_factory=dict)
     _connections: WeakKeyDictionary[Any, Connection] = field(default_factory=WeakKeyDictionary)
+    _limits: HttpSys = field(default_factory=HttpSys)
     _runner: web.ServerRunner | None = None
     _certificate: Certificate | None = None
     _back_ends: dict[str, BackEnd | PageBackEnd] = field(default_factory=dict)
@@ -98,6 +98,7 @@ class Server:
         """
         self._certificate = certificate
         self._back_ends = {**self.machine.back_ends, **{name: PageBackEnd(url) for name, url in pages.items()}}
+        self._limits = config.httpSys
         self._routes = [
             (parse_binding(text), self._endpoints(name, site, config.applicationPools, accounts, fixed))
             for name, site in config.sites.items()
@@ -148,7 +149,7 @@ class Server:
         return self.machine.account if pool.identityType.is_machine else None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if any(len(name) + len(value) > LONGEST_HEADER for name, value in request.raw_headers):
+        if _too_long(request, self._limits):
             return web.Response(status=400, text=TOO_LONG, headers={"Connection": "close"})
         endpoint = self._find(request)
         if endpoint is None:
@@ -233,10 +234,25 @@ class Server:
 
 def _step(connection: Connection, account: keys.Account, token: bytes, channel: Channel | None) -> Leg:
     try:
-        connection.exchange = connection.exchange or Exchange(account.credentials(), channel)
+        connection.exchange = connection.exchange or Exchange(_accepting(account), channel)
     except gssapi.exceptions.GSSError as failure:
         return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
     return connection.exchange.step(token)
+
+
+def _accepting(account: keys.Account) -> gssapi.Credentials:
+    """The account's credentials; a ticket needs no KDC to be opened, so an account that cannot sign in accepts."""
+    try:
+        return account.credentials()
+    except gssapi.exceptions.GSSError:
+        return account.acceptor()
+
+
+def _too_long(request: web.BaseRequest, limits: HttpSys) -> bool:
+    """Whether HTTP.sys would not read the request: one header, or its head as a whole (rows B-26, B-27)."""
+    fields = [len(name) + len(value) for name, value in request.raw_headers]
+    head = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n") + sum(each + len(": \r\n") for each in fields)
+    return max(fields, default=0) > limits.MaxFieldLength or head + len("\r\n") > limits.MaxRequestBytes
 
 
 def _kept(windows: WindowsAuthentication) -> bool:

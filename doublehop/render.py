@@ -38,7 +38,8 @@ def _hop1(user: str, observation: Observation) -> str:
     if client.status == 200 and front_end:
         level = f" {front_end.level}" if front_end.level else ""
         return f"{user}: {client.status} {front_end.scheme}{level}"
-    reason = client.error or (front_end.error if front_end else "") or "no credentials sent"
+    silent = f"credentials {'refused unread' if client.handshakes else 'not sent'}"
+    reason = client.error or (front_end.error if front_end else "") or silent
     return f"{user}: {client.status} {reason}"
 
 

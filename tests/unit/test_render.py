@@ -35,7 +35,8 @@ SHOWN = {
     "refused by the KDC": (
         Observation(client=ClientSaw(status=401, error="KDC_ERR_S_PRINCIPAL_UNKNOWN")),
         "alice: 401 KDC_ERR_S_PRINCIPAL_UNKNOWN"),
-    "nothing sent": (Observation(client=ClientSaw(status=401)), "alice: 401 no credentials sent"),
+    "nothing sent": (Observation(client=ClientSaw(status=401)), "alice: 401 credentials not sent"),
+    "too long": (Observation(client=ClientSaw(status=400, handshakes=1)), "alice: 400 credentials refused unread"),
 }
 
 

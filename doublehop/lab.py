@@ -152,7 +152,7 @@ class Lab:
         """A machine whose clock is off: another agent stands in for its own, which is left as it is."""
         own = self.agents[name]
         if own.machine.role is Role.FRONT_END:
-            own.ask("configure", config={"sites": {}}, accounts={}, fixed={})  # its ports are the other's now
+            own.ask("configure", config={"sites": {}}, accounts={}, fixed={}, pages={})  # its ports are the other's now
         other = Agent(own.machine, by)
         try:
             other.ask("start", **self.started[name])

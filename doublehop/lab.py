@@ -213,12 +213,15 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> dict[str, Secret]
     def where(name: str) -> dict[str, Any]:
         return {"address": str(topology.machines[name].address), "prefix": prefix}
 
-    versions = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
     started = [agents[dc].send("start", address=str(topology.machines[dc].address))]
-    started += [agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends)
+    domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
+    started += [agents[each].send("start", **where(each), account=own[each].as_key(), back_ends=back_ends,
+                                  domain=domain | {"smb_conf": topology.member_conf(each)})
                 for each in topology.of(Role.FRONT_END)]
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()

@@ -17,13 +17,17 @@ LOG_SECONDS = 5
 INTERNAL_ERROR = 500
 
 
-def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
-    """Ask for the page once (or as often as it says) and read every server's own account of it."""
+def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
+    """Ask for the page once (or as often as it says) and read every server's own account of it.
+
+    The user's password goes along: NTLM and Basic are made from it, as from what Windows keeps of a sign-in.
+    """
     mark = lab.dc.ask("log_mark")
     saw = lab.client.ask(
         "probe", url=url_of(request, scope), principal=scope.principal(request.user),
         profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
         hosts=[scope.fill(each) for each in scope.given.client_hosts],
+        logon=logon_of(request.user, scope, passwords),
     )
     saw["offers"] = tuple(saw.get("offers", ()))
     client = ClientSaw(**saw)
@@ -36,6 +40,11 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
                    for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, mark, lab),
     )
+
+
+def logon_of(user: str, scope: Scope, passwords: Mapping[str, str]) -> dict[str, str]:
+    """What Windows knows of a user who signed in: domain, name and password."""
+    return {"domain": scope.topology.domain, "user": scope.account(user), "password": passwords[user]}
 
 
 def url_of(request: Request, scope: Scope) -> str:

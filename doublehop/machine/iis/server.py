@@ -5,7 +5,7 @@ token of the connection, fall back to anonymous if that is on, else 401 with the
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +16,7 @@ from aiohttp import web
 from doublehop.frontend import (
     AnonymousAuthentication,
     Application,
+    BasicAuthentication,
     Binding,
     FrontEnd,
     Pool,
@@ -25,9 +26,10 @@ from doublehop.frontend import (
     WindowsAuthentication,
     parse_binding,
 )
-from doublehop.machine.iis import keys
+from doublehop.machine.iis import basic, keys, ntlm
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.negotiate import Caller, Exchange, Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.ntlm import NtlmExchange
 from doublehop.machine.iis.pages import Page, Worker
 
 LONGEST_HEADER = 65534
@@ -44,6 +46,7 @@ class Endpoint:
     page: Page
     windows: WindowsAuthentication
     anonymous: AnonymousAuthentication
+    basic: BasicAuthentication
     opens_with: keys.Account | None
 
 
@@ -51,9 +54,15 @@ class Endpoint:
 class Connection:
     """What one TCP connection has proven so far; this is state of the connection, as in IIS."""
 
-    exchange: Exchange | None = None
+    exchange: Exchange | NtlmExchange | None = None
     caller: Caller | None = None
     proven_for: str = ""
+
+    def forget_exchange(self) -> None:
+        """Give up an exchange that is in progress, with what it holds."""
+        if self.exchange is not None:
+            self.exchange.close()
+        self.exchange = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,20 @@ class Machine:
 
     account: keys.Account
     back_ends: Mapping[str, BackEnd]
+    helpers: ntlm.Helpers
+
+
+class Listener(web.Server):
+    """aiohttp's server, which also says when a connection ends: what a connection has proven ends with it."""
+
+    def __init__(self, handler: Any, ended: Callable[[Any], None], **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._ended = ended
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """Called by aiohttp while the connection still knows its transport."""
+        self._ended(handler.transport)
+        super().connection_lost(handler, exc)
 
 
 @dataclass(slots=True)
@@ -84,14 +107,14 @@ class Server:
             for text in site.bindings
         ]
         if self._runner is None:
-            server = web.Server(
-                self._handle, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
+            server = Listener(
+                self._handle, self._drop, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
             )
             self._runner = web.ServerRunner(server)
             await self._runner.setup()
         for transport in list(self._connections):
             transport.close()
-        self._connections.clear()
+            self._drop(transport)
         self.log.clear()
         wanted = {(each.address, each.port) for each, _ in self._routes}
         for gone in self._listeners.keys() - wanted:
@@ -100,6 +123,13 @@ class Server:
             site = web.TCPSite(self._runner, None if address == "*" else address, port, reuse_address=True)
             await site.start()
             self._listeners[address, port] = site
+
+    def _drop(self, transport: Any) -> None:
+        connection = self._connections.pop(transport, None)
+        if connection is not None:
+            connection.caller = None
+            # A helper may be busy with a message, so it is ended beside the loop.
+            asyncio.get_running_loop().run_in_executor(None, connection.forget_exchange)
 
     def _endpoints(self, site_name: str, site: Site, pools: Mapping[str, Pool], accounts: Mapping[str, keys.Account],
                    fixed: Mapping[str, Outgoing]) -> dict[str, Endpoint]:
@@ -113,12 +143,14 @@ class Server:
         windows = application.windowsAuthentication or site.windowsAuthentication
         worker = Worker(application.applicationPool, pool.identityType, self._account(pool, accounts))
         kernel = windows.useKernelMode and not windows.useAppPoolCredentials
+        opens_with = self.machine.account if kernel else worker.account
         return Endpoint(
             name=name,
-            page=Page(application, worker, self.machine.back_ends, fixed),
+            page=Page(application, worker, self.machine.back_ends, fixed, opens_with),
             windows=windows,
             anonymous=application.anonymousAuthentication or site.anonymousAuthentication,
-            opens_with=self.machine.account if kernel else worker.account,
+            basic=application.basicAuthentication or site.basicAuthentication,
+            opens_with=opens_with,
         )
 
     def _account(self, pool: Pool, accounts: Mapping[str, keys.Account]) -> keys.Account | None:
@@ -147,7 +179,7 @@ class Server:
         headers = {}
         if leg.answer:
             headers["WWW-Authenticate"] = write_token("Negotiate", leg.answer)
-        if leg.caller and _kept(endpoint.windows):
+        if leg.caller and _kept(endpoint.windows, leg.caller):
             headers["Persistent-Auth"] = "true"
         self._note(request, endpoint, 200, None)
         return web.json_response(answer, headers=headers)
@@ -167,27 +199,45 @@ class Server:
     async def _authenticate(self, request: web.BaseRequest, endpoint: Endpoint, connection: Connection) -> Leg:
         header = request.headers.get("Authorization", "")
         if not header:
-            kept = _kept(endpoint.windows) and connection.proven_for == endpoint.name
+            kept = _kept(endpoint.windows, connection.caller) and connection.proven_for == endpoint.name
             return Leg(caller=connection.caller if kept else None)
         connection.caller = None
-        offered = _negotiate_offered(endpoint.windows)
-        read = read_token(header)
-        if read is None or read[0].lower() != "negotiate" or not offered:
-            connection.exchange = None
-            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no Negotiate token that this site takes"))
-        if endpoint.opens_with is None:
-            return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
-        leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1])
+        leg = await asyncio.to_thread(self._prove, endpoint, connection, read_token(header))
         if leg.caller or leg.refusal:
-            connection.exchange = None
+            connection.forget_exchange()
         connection.caller, connection.proven_for = leg.caller, endpoint.name
         return leg
 
+    def _prove(self, endpoint: Endpoint, connection: Connection, read: tuple[str, bytes] | None) -> Leg:
+        """Hand a token to whoever reads its kind, if the site takes that kind."""
+        scheme, token = (read[0].lower(), read[1]) if read else ("", b"")
+        if scheme == "basic" and endpoint.basic.enabled:
+            return basic.log_on(token, endpoint.basic.logonMethod)
+        if not _takes(endpoint.windows, scheme):
+            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no token of a kind that this site takes"))
+        protocol = ntlm.protocol_of(token)
+        in_progress = connection.exchange if isinstance(connection.exchange, NtlmExchange) else None
+        if scheme == "ntlm" and protocol != ntlm.RAW:
+            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no NTLM message"))
+        if protocol or in_progress:
+            if scheme == "negotiate" and Provider.Negotiate not in endpoint.windows.providers:
+                return Leg(refusal=Refusal("SEC_E_UNSUPPORTED_FUNCTION", "an NTLM message where Kerberos was needed"))
+            if in_progress is None or ntlm.is_first(token):
+                connection.forget_exchange()
+                in_progress = NtlmExchange(self.machine.helpers, protocol)
+                connection.exchange = in_progress
+            return in_progress.step(token)
+        if endpoint.opens_with is None:
+            return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
+        return _step(connection, endpoint.opens_with, token)
+
     def _challenge(self, request: web.BaseRequest, endpoint: Endpoint, leg: Leg) -> web.Response:
         if leg.refusal is None and leg.answer:
-            offers = [write_token("Negotiate", leg.answer)]
+            scheme = request.headers["Authorization"].split()[0]
+            offers = [write_token("NTLM" if scheme.lower() == "ntlm" else "Negotiate", leg.answer)]
         else:
             offers = [_header_of(each) for each in endpoint.windows.providers] if endpoint.windows.enabled else []
+            offers += [f'Basic realm="{request.host}"'] if endpoint.basic.enabled else []
         self._note(request, endpoint, 401, leg.refusal)
         response = web.Response(status=401, text="401 - Unauthorized: Access is denied due to invalid credentials.")
         for each in offers:
@@ -210,13 +260,18 @@ def _step(connection: Connection, account: keys.Account, token: bytes) -> Leg:
     return connection.exchange.step(token)
 
 
-def _kept(windows: WindowsAuthentication) -> bool:
-    """Whether a connection stays authenticated after a request (rows B-23, B-24)."""
-    return windows.authPersistNonNTLM and not windows.authPersistSingleRequest
+def _kept(windows: WindowsAuthentication, caller: Caller | None) -> bool:
+    """Whether a connection stays authenticated after a request (rows B-23, B-24).
+
+    NTLM proves a connection, whatever is said of the others; Basic is sent with each request.
+    """
+    if caller is None or caller.scheme == "Basic" or windows.authPersistSingleRequest:
+        return False
+    return caller.scheme == "NTLM" or windows.authPersistNonNTLM
 
 
-def _negotiate_offered(windows: WindowsAuthentication) -> bool:
-    return windows.enabled and any(each is not Provider.NTLM for each in windows.providers)
+def _takes(windows: WindowsAuthentication, scheme: str) -> bool:
+    return windows.enabled and any(_header_of(each).lower() == scheme for each in windows.providers)
 
 
 def _header_of(provider: Provider) -> str:

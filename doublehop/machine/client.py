@@ -217,7 +217,7 @@ def ask_by_ntlm(session: requests.Session, url: str, scheme: str, logon: dict[st
         header = {"Authorization": f"{scheme} {base64.b64encode(token).decode()}"}
         response = session.get(url, timeout=REQUEST_SECONDS, headers=header)
         answered, _, challenge = response.headers.get("WWW-Authenticate", "").partition(" ")
-        if response.status_code != UNAUTHORIZED or context.complete or answered != scheme or "," in challenge:
+        if response.status_code != UNAUTHORIZED or context.complete or answered != scheme or not challenge or "," in challenge:
             return response
         token = context.step(base64.b64decode(challenge))
 

@@ -20,7 +20,7 @@ CONFIGURATION = Path("/state/smb.conf")
 SECRETS = Path("/state/private/secrets.tdb")
 FOLDERS = ("/state/private", "/state/state", "/state/cache", "/state/lock", "/run/samba", "/var/log/samba")
 READY_SECONDS = 20
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 4.0
 ASK_SECONDS = 5
 WORKSTATION = 2
 """The kind of secure channel of a member (SEC_CHAN_WKSTA, MS-NRPC 2.2.1.3.13)."""

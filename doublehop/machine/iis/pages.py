@@ -89,7 +89,10 @@ class Page:
             return _stored(caller.credentials, caller.principal)
         if caller.scheme == "Kerberos" or self.application.impersonate is not True or not goes_out:
             return NOBODY
-        return _transition(self.accepts_as, caller.principal)
+        try:
+            return _transition(self.accepts_as, caller.principal)
+        except gssapi.exceptions.GSSError:
+            return NOBODY  # no ticket, no identity; why is in the KDC's log
 
     def _protocol_transition(self, upn: str) -> Outgoing:
         """S4U2Self by the pool's account for a user it names (MS-SFU 3.1.5.1.1)."""

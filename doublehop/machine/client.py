@@ -4,7 +4,6 @@ It also carries directory changes to the domain controller, as an administrator'
 reports what the client saw and judges nothing.
 """
 
-import base64
 import os
 import socket
 import subprocess
@@ -29,12 +28,12 @@ from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import bring_up_network, run, serve, until
 from doublehop.machine.directory import Change, Directory
+from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 
 CCACHES = Path("/run/ccaches")
 DEFAULT_CCACHE = Path("/tmp/krb5cc_0")
 KRB5_BY_FLAG_POLICY = {True: Path("/etc/krb5.conf"), False: Path("/run/krb5-forwards-to-anyone.conf")}
 REQUEST_SECONDS = 30
-UNAUTHORIZED = 401
 SILENT_ZONES = {"intranet", "trusted"}
 
 _directory: dict[str, Any] = {}
@@ -163,14 +162,15 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     by_password = 0
     with requests.Session() as session:
         session.trust_env = False
+        session.auth = auth if silent and profile["integrated"] else None
         for _ in range(times):
-            response = session.get(url, timeout=REQUEST_SECONDS, auth=auth if silent and profile["integrated"] else None)
+            response = session.get(url, timeout=REQUEST_SECONDS)
             first = response.history[0] if response.history else response
             scheme = fall_back(first, response, auth.error, profile) if silent else ""
             if scheme:
                 response = ask_by_ntlm(session, url, scheme, logon)
                 by_password += 1
-            if response.status_code == UNAUTHORIZED and profile["basic"] and "Basic" in _schemes(response):
+            if response.status_code == UNAUTHORIZED and profile["basic"] and "Basic" in schemes(response):
                 response = session.get(url, timeout=REQUEST_SECONDS, auth=(logon["user"], logon["password"]))
                 by_password += 1
     offers = first.headers.get("WWW-Authenticate", "")
@@ -186,40 +186,6 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
         "http": "1.1",
         "body": response.text,
     }
-
-
-def fall_back(first: requests.Response, last: requests.Response, error: str, profile: dict[str, Any]) -> str:
-    """The scheme in which Windows would go on with NTLM, or nothing.
-
-    Inside Negotiate that is what it does when the KDC knows no such SPN, and only then: not when no KDC
-    answers (row A-02), and not when the server could not open the ticket.
-    """
-    if last.status_code != UNAUTHORIZED or not profile["ntlm"]:
-        return ""
-    offered = _schemes(first)
-    if profile["integrated"] and "Negotiate" in offered:
-        return "Negotiate" if error == "KDC_ERR_S_PRINCIPAL_UNKNOWN" else ""
-    return "NTLM" if "NTLM" in offered else ""
-
-
-def _schemes(response: requests.Response) -> list[str]:
-    return [each.split()[0] for each in response.headers.get("WWW-Authenticate", "").split(",") if each.strip()]
-
-
-def ask_by_ntlm(session: requests.Session, url: str, scheme: str, logon: dict[str, str]) -> requests.Response:
-    """Ask with NTLM's messages, which have to travel on one connection; gives the last answer.
-
-    Bare messages, also inside Negotiate: that is what Windows sends there (row E-23).
-    """
-    context = spnego.client(username=f"{logon['domain']}\\{logon['user']}", password=logon["password"], protocol="ntlm")
-    token = context.step()
-    while True:
-        header = {"Authorization": f"{scheme} {base64.b64encode(token).decode()}"}
-        response = session.get(url, timeout=REQUEST_SECONDS, headers=header)
-        answered, _, challenge = response.headers.get("WWW-Authenticate", "").partition(" ")
-        if response.status_code != UNAUTHORIZED or context.complete or answered != scheme or not challenge or "," in challenge:
-            return response
-        token = context.step(base64.b64decode(challenge))
 
 
 def _probe_http2(url: str, target: str) -> dict[str, Any]:

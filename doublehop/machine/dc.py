@@ -78,8 +78,7 @@ def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) ->
 
 
 def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, Any]:
-    """Copy the domain and give it these passwords; gives the key version of each account named, and the domain's SID.
-    """
+    """Copy the domain and give it these passwords; gives each account's key version, and the domain's SID."""
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
     about = _change_secrets(passwords)

@@ -69,7 +69,7 @@ def _trusted() -> bool | None:
 
 def join(*, domain: str, realm: str, sid: str, smb_conf: str, password: str) -> Member:
     """Write the membership as a join would leave it; Samba reads these older keys and rewrites them as its own."""
-    import tdb
+    import tdb  # Samba's own, which only a machine has
 
     for each in FOLDERS:
         Path(each).mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from doublehop.frontend import FrontEnd
-from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine import member
+from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.ntlm import Helpers

@@ -13,7 +13,6 @@ from doublehop.codes import ACCEPTOR_ALIASES, from_minor, name_of
 
 KERBEROS_MECHANISM = gssapi.MechType.kerberos
 SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
-NTLM_SIGNATURE = b"NTLMSSP\0"
 
 # A refused token raises in its own step; by default the library hands out its error token first.
 gssapi.SecurityContext.__DEFER_STEP_ERRORS__ = False

@@ -13,15 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from doublehop.machine.iis.negotiate import NTLM_SIGNATURE, Caller, Leg, Refusal
+from doublehop.machine.iis.negotiate import Caller, Leg, Refusal
+from doublehop.machine.iis.ntlmssp import AUTHENTICATE_MESSAGE, NEGOTIATE_MESSAGE, SPNEGO, is_anonymous, kind_of
 
-RAW = "squid-2.5-ntlmssp"
-SPNEGO = "gss-spnego"
-"""The helper's names for bare NTLM messages and for those inside SPNEGO."""
-NTLM_OID = bytes.fromhex("060a2b06010401823702020a")
-KERBEROS_OIDS = (bytes.fromhex("06092a864886f712010202"), bytes.fromhex("06092a864882f712010202"))
-NEGOTIATE_MESSAGE, AUTHENTICATE_MESSAGE = 1, 3
-SHORTEST_AUTHENTICATE = 64
 ANONYMOUS = "anonymous logon"
 
 SECONDS = 15
@@ -107,7 +101,7 @@ class Helpers:
         helper.end()
 
     def principal(self, user: str) -> str:
-        """`DOMAIN\\user` as a Kerberos principal, which is how every hop of the lab names its callers."""
+        """A user with a domain in front as a Kerberos principal, which is how the lab names every caller."""
         domain, _, name = user.rpartition("\\")
         realm = self.realm if domain.upper() in {self.domain.upper(), self.realm.upper(), ""} else domain
         return f"{name}@{realm}"
@@ -126,11 +120,11 @@ class NtlmExchange:
     def step(self, token: bytes) -> Leg:
         """Take the client's next message."""
         with self._lock:
-            kind = _kind(token)
+            kind = kind_of(token)
             first = self._helper is None
             if self._closed or kind != (NEGOTIATE_MESSAGE if first else AUTHENTICATE_MESSAGE):
                 return self._ended(Refusal("SEC_E_INVALID_TOKEN", "not the NTLM message whose turn it is"))
-            if not first and _is_anonymous(token):
+            if not first and is_anonymous(token):
                 return self._ended(Refusal("SEC_E_LOGON_DENIED", "an anonymous NTLM message"))
             if self._helper is None:
                 self._helper = self._helpers.take(self._protocol)
@@ -183,37 +177,6 @@ class NtlmExchange:
         with self._lock:
             self._end_helper()
             self._closed = True
-
-
-def protocol_of(token: bytes) -> str:
-    """How a token carries NTLM: bare, or as the mechanism that SPNEGO proposes first; empty when it does not.
-
-    This only chooses who reads the token; whatever it is, its reader checks it whole.
-    """
-    if token.startswith(NTLM_SIGNATURE):
-        return RAW
-    ntlm = token.find(NTLM_OID)
-    kerberos = [each for each in (token.find(oid) for oid in KERBEROS_OIDS) if each >= 0]
-    return SPNEGO if 0 <= ntlm < min(kerberos, default=len(token)) else ""
-
-
-def is_first(token: bytes) -> bool:
-    """Whether a token opens a handshake, which it may do at any time."""
-    return _kind(token) == NEGOTIATE_MESSAGE
-
-
-def _kind(token: bytes) -> int:
-    """The type of the NTLM message in a token (MS-NLMP 2.2.1); 0 when there is none."""
-    start = token.find(NTLM_SIGNATURE)
-    if start < 0:
-        return 0
-    return int.from_bytes(token[start + 8 : start + 12], "little")
-
-
-def _is_anonymous(token: bytes) -> bool:
-    """Whether an AUTHENTICATE_MESSAGE names nobody (MS-NLMP 3.2.5.1.2), or is too short to name anybody."""
-    message = token[token.find(NTLM_SIGNATURE) :]
-    return len(message) < SHORTEST_AUTHENTICATE or int.from_bytes(message[36:38], "little") == 0
 
 
 def refusal_of(word: str, rest: str) -> Refusal:

@@ -10,26 +10,23 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import gssapi
 from aiohttp import web
 
 from doublehop.frontend import (
     AnonymousAuthentication,
     Application,
-    BasicAuthentication,
     Binding,
     FrontEnd,
     Pool,
     PoolIdentity,
-    Provider,
     Site,
-    WindowsAuthentication,
     parse_binding,
 )
-from doublehop.machine.iis import basic, keys, ntlm
+from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
-from doublehop.machine.iis.negotiate import Caller, Exchange, Leg, Refusal, read_token, write_token
-from doublehop.machine.iis.ntlm import NtlmExchange
+from doublehop.machine.iis.logon import Connection, Logon
+from doublehop.machine.iis.negotiate import Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.ntlm import Helpers
 from doublehop.machine.iis.pages import Page, Worker
 
 LONGEST_HEADER = 65534
@@ -44,25 +41,8 @@ class Endpoint:
 
     name: str
     page: Page
-    windows: WindowsAuthentication
+    logon: Logon
     anonymous: AnonymousAuthentication
-    basic: BasicAuthentication
-    opens_with: keys.Account | None
-
-
-@dataclass(slots=True)
-class Connection:
-    """What one TCP connection has proven so far; this is state of the connection, as in IIS."""
-
-    exchange: Exchange | NtlmExchange | None = None
-    caller: Caller | None = None
-    proven_for: str = ""
-
-    def forget_exchange(self) -> None:
-        """Give up an exchange that is in progress, with what it holds."""
-        if self.exchange is not None:
-            self.exchange.close()
-        self.exchange = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +51,10 @@ class Machine:
 
     account: keys.Account
     back_ends: Mapping[str, BackEnd]
-    helpers: ntlm.Helpers
+    helpers: Helpers
 
 
-class Listener(web.Server):
+class Listener(web.Server):  # type: ignore[misc]  # the host has no aiohttp
     """aiohttp's server, which also says when a connection ends: what a connection has proven ends with it."""
 
     def __init__(self, handler: Any, ended: Callable[[Any], None], **options: Any) -> None:
@@ -147,10 +127,9 @@ class Server:
         return Endpoint(
             name=name,
             page=Page(application, worker, self.machine.back_ends, fixed, opens_with),
-            windows=windows,
+            logon=Logon(windows, application.basicAuthentication or site.basicAuthentication, opens_with,
+                        self.machine.helpers),
             anonymous=application.anonymousAuthentication or site.anonymousAuthentication,
-            basic=application.basicAuthentication or site.basicAuthentication,
-            opens_with=opens_with,
         )
 
     def _account(self, pool: Pool, accounts: Mapping[str, keys.Account]) -> keys.Account | None:
@@ -179,7 +158,7 @@ class Server:
         headers = {}
         if leg.answer:
             headers["WWW-Authenticate"] = write_token("Negotiate", leg.answer)
-        if leg.caller and _kept(endpoint.windows, leg.caller):
+        if leg.caller and endpoint.logon.kept(leg.caller):
             headers["Persistent-Auth"] = "true"
         self._note(request, endpoint, 200, None)
         return web.json_response(answer, headers=headers)
@@ -199,45 +178,20 @@ class Server:
     async def _authenticate(self, request: web.BaseRequest, endpoint: Endpoint, connection: Connection) -> Leg:
         header = request.headers.get("Authorization", "")
         if not header:
-            kept = _kept(endpoint.windows, connection.caller) and connection.proven_for == endpoint.name
+            kept = endpoint.logon.kept(connection.caller) and connection.proven_for == endpoint.name
             return Leg(caller=connection.caller if kept else None)
         connection.caller = None
-        leg = await asyncio.to_thread(self._prove, endpoint, connection, read_token(header))
+        leg = await asyncio.to_thread(endpoint.logon.prove, connection, read_token(header))
         if leg.caller or leg.refusal:
             connection.forget_exchange()
         connection.caller, connection.proven_for = leg.caller, endpoint.name
         return leg
 
-    def _prove(self, endpoint: Endpoint, connection: Connection, read: tuple[str, bytes] | None) -> Leg:
-        """Hand a token to whoever reads its kind, if the site takes that kind."""
-        scheme, token = (read[0].lower(), read[1]) if read else ("", b"")
-        if scheme == "basic" and endpoint.basic.enabled:
-            return basic.log_on(token, endpoint.basic.logonMethod)
-        if not _takes(endpoint.windows, scheme):
-            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no token of a kind that this site takes"))
-        protocol = ntlm.protocol_of(token)
-        in_progress = connection.exchange if isinstance(connection.exchange, NtlmExchange) else None
-        if scheme == "ntlm" and protocol != ntlm.RAW:
-            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no NTLM message"))
-        if protocol or in_progress:
-            if scheme == "negotiate" and Provider.Negotiate not in endpoint.windows.providers:
-                return Leg(refusal=Refusal("SEC_E_UNSUPPORTED_FUNCTION", "an NTLM message where Kerberos was needed"))
-            if in_progress is None or ntlm.is_first(token):
-                connection.forget_exchange()
-                in_progress = NtlmExchange(self.machine.helpers, protocol)
-                connection.exchange = in_progress
-            return in_progress.step(token)
-        if endpoint.opens_with is None:
-            return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
-        return _step(connection, endpoint.opens_with, token)
-
     def _challenge(self, request: web.BaseRequest, endpoint: Endpoint, leg: Leg) -> web.Response:
         if leg.refusal is None and leg.answer:
-            scheme = request.headers["Authorization"].split()[0]
-            offers = [write_token("NTLM" if scheme.lower() == "ntlm" else "Negotiate", leg.answer)]
+            offers = [endpoint.logon.next_leg(request.headers["Authorization"], leg.answer)]
         else:
-            offers = [_header_of(each) for each in endpoint.windows.providers] if endpoint.windows.enabled else []
-            offers += [f'Basic realm="{request.host}"'] if endpoint.basic.enabled else []
+            offers = endpoint.logon.offers(request.host)
         self._note(request, endpoint, 401, leg.refusal)
         response = web.Response(status=401, text="401 - Unauthorized: Access is denied due to invalid credentials.")
         for each in offers:
@@ -245,34 +199,9 @@ class Server:
         return response
 
     def _note(self, request: web.BaseRequest, endpoint: Endpoint, status: int, refusal: Refusal | None) -> None:
+        opens_with = endpoint.logon.opens_with
         self.log.append({
             "request": f"{request.method} {request.path}", "application": endpoint.name, "status": status,
-            "opens_with": endpoint.opens_with.name if endpoint.opens_with else "",
+            "opens_with": opens_with.name if opens_with else "",
             "error": refusal.error if refusal else "", "native": refusal.native if refusal else "",
         })
-
-
-def _step(connection: Connection, account: keys.Account, token: bytes) -> Leg:
-    try:
-        connection.exchange = connection.exchange or Exchange(account.credentials())
-    except gssapi.exceptions.GSSError as failure:
-        return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
-    return connection.exchange.step(token)
-
-
-def _kept(windows: WindowsAuthentication, caller: Caller | None) -> bool:
-    """Whether a connection stays authenticated after a request (rows B-23, B-24).
-
-    NTLM proves a connection, whatever is said of the others; Basic is sent with each request.
-    """
-    if caller is None or caller.scheme == "Basic" or windows.authPersistSingleRequest:
-        return False
-    return caller.scheme == "NTLM" or windows.authPersistNonNTLM
-
-
-def _takes(windows: WindowsAuthentication, scheme: str) -> bool:
-    return windows.enabled and any(_header_of(each).lower() == scheme for each in windows.providers)
-
-
-def _header_of(provider: Provider) -> str:
-    return "NTLM" if provider is Provider.NTLM else "Negotiate"

@@ -63,6 +63,17 @@ def inside_negotiate():
     return handshake(connect(), context(), scheme="Negotiate")[0]
 
 
+def wrapped_in_spnego():
+    """NTLM as the only mechanism of a real SPNEGO exchange (MS-SPNG); the wrong password, then the right one."""
+    seen = []
+    for password in ("certainly not", ASKED["password"]):
+        client = spnego.client(username=ASKED["user"], password=password, protocol="negotiate", hostname="nowhere",
+                               options=spnego.NegotiateOptions.use_negotiate)
+        status, _, body = handshake(connect(), client, scheme="Negotiate")
+        seen.append([status, json.loads(body)["mechanism"] if status == 200 else ""])
+    return seen
+
+
 def first_inside_negotiate():
     return ask(connect(), context().step(), "Negotiate")[0]
 

@@ -56,6 +56,10 @@ def test_bare_messages_are_taken_inside_negotiate(steps):
     assert steps("inside_negotiate") == [200]
 
 
+def test_spnego_may_carry_them(steps):
+    assert steps("wrapped_in_spnego") == [[[401, ""], [200, "SPNEGO"]]]
+
+
 def test_a_site_that_takes_kerberos_only_refuses_them(steps, front_end):
     front_end.configure(FrontEnd(sites={"Portal": Site(
         bindings=("*:80:{portal}",),

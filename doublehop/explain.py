@@ -198,6 +198,8 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
                    "register it on the account that opens the ticket")
         if line.error == "KDC_ERR_BADOPTION":
             yield _bad_option(line, facts)
+    if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
+        yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity")

@@ -5,7 +5,7 @@ from typing import Any
 
 from doublehop.errors import InputError
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity, parse_binding
-from doublehop.model import Given, Principal, Registration, Role, Scenario
+from doublehop.model import Given, Principal, Registration, Role, Scenario, Scheme
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -124,6 +124,9 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
         if each not in BACK_END_SERVICES:
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(BACK_END_SERVICES)}, not {each!r}")
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
+    for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
+        if expect.scheme == scheme and not willing:
+            raise InputError(f"{where}.expect.scheme", f"unexpected of a client without `{scheme.lower()}`")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]

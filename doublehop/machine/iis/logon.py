@@ -21,6 +21,7 @@ class Connection:
     exchange: Exchange | NtlmExchange | None = None
     caller: Caller | None = None
     proven_for: str = ""
+    ended: bool = False
 
     def forget_exchange(self) -> None:
         """Give up an exchange that is in progress, with what it holds."""

@@ -107,7 +107,7 @@ class Server:
     def _drop(self, transport: Any) -> None:
         connection = self._connections.pop(transport, None)
         if connection is not None:
-            connection.caller = None
+            connection.caller, connection.ended = None, True
             # A helper may be busy with a message, so it is ended beside the loop.
             asyncio.get_running_loop().run_in_executor(None, connection.forget_exchange)
 
@@ -182,7 +182,7 @@ class Server:
             return Leg(caller=connection.caller if kept else None)
         connection.caller = None
         leg = await asyncio.to_thread(endpoint.logon.prove, connection, read_token(header))
-        if leg.caller or leg.refusal:
+        if leg.caller or leg.refusal or connection.ended:  # it may have ended while its token was read
             connection.forget_exchange()
         connection.caller, connection.proven_for = leg.caller, endpoint.name
         return leg

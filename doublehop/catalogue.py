@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
-from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, When
+from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, When
 from doublehop.sanity import check
 from doublehop.topology import Topology
 
@@ -108,7 +108,7 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
     when = _when(tree["when"], where)
     scenario = Scenario(
         id=scenario_id, title=entry.title, why=entry.why, sources=entry.sources, given=given, when=when,
-        expect=entry.expect, needs=tuple(dict.fromkeys([*entry.needs, *_implied_needs(given, topology)])),
+        expect=entry.expect, needs=tuple(dict.fromkeys([*entry.needs, *_implied_needs(given, entry.expect, topology)])),
         flips=_full_id(entry.from_, scenario_id), changed=tuple(_leaves(entry.change)), path=str(path), raw=tree,
     )
     check(scenario, topology, where)
@@ -168,12 +168,14 @@ def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def _implied_needs(given: Given, topology: Topology) -> Iterator[Need]:
+def _implied_needs(given: Given, expect: Expect, topology: Topology) -> Iterator[Need]:
     principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
     if any(each.principals_allowed_to_delegate_to_account for each in principals):
         yield Need.RBCD
     if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
+    if expect.scheme == Scheme.NTLM:
+        yield Need.NTLM
     if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY
     if any(each.managed for each in principals):

@@ -48,7 +48,7 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
 def _probe(scenario: Scenario, standing: "Applied", lab: Lab) -> Observation:
     match scenario.when:
         case Request() as request:
-            return observe(request, standing.scope, lab)
+            return observe(request, standing.scope, standing.passwords, lab)
         case Registration() as registration:
             return register(registration, standing.scope, standing.passwords, lab)
 

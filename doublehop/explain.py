@@ -139,6 +139,8 @@ def _authentication(site: Site) -> str:
     words = [f"Windows authentication {', '.join(windows.providers) if windows.enabled else 'off'}", *changed]
     if site.anonymousAuthentication.enabled:
         words.append("anonymous on")
+    if site.basicAuthentication.enabled:
+        words.append(f"Basic on ({site.basicAuthentication.logonMethod})")
     return "; ".join(words)
 
 
@@ -228,11 +230,15 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
     facts = {scope.account(label).lower(): (label, each)
              for table in (given.users, given.accounts, given.computers) for label, each in table.items()}
     for line in observation.kdc:
-        if line.error == "KDC_ERR_S_PRINCIPAL_UNKNOWN":
+        if line.error == "KDC_ERR_S_PRINCIPAL_UNKNOWN" and "/" not in line.service:
+            yield f"{line.client} holds no SPN, so the KDC gives it no ticket in a user's name (S4U2Self)"
+        elif line.error == "KDC_ERR_S_PRINCIPAL_UNKNOWN":
             yield (f"no account (or more than one) holds {line.service}: "
                    "register it on the account that opens the ticket")
         if line.error == "KDC_ERR_BADOPTION":
             yield _bad_option(line, facts)
+    if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
+        yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "

@@ -92,6 +92,23 @@ class AnonymousAuthentication:
     enabled: bool = False
 
 
+class LogonMethod(StrEnum):
+    """How Basic logs a user on (`<basicAuthentication logonMethod>`); the two that differ on hop 2."""
+
+    ClearText = "ClearText"
+    Network = "Network"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BasicAuthentication:
+    """`<basicAuthentication>`: with `ClearText` IIS keeps the password for the next hop (row C-31)."""
+
+    __pydantic_config__ = STRICT
+
+    enabled: bool = False
+    logonMethod: LogonMethod = LogonMethod.ClearText
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImpersonateAs:
     """`<identity impersonate="true" userName="..." password="...">`: a fixed account on the thread (row B-14)."""
@@ -111,6 +128,7 @@ class Application:
     impersonate: bool | ImpersonateAs = False
     windowsAuthentication: WindowsAuthentication | None = None
     anonymousAuthentication: AnonymousAuthentication | None = None
+    basicAuthentication: BasicAuthentication | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +144,7 @@ class Site:
     applications: dict[str, Application] = field(default_factory=lambda: {"/": Application()})
     windowsAuthentication: WindowsAuthentication = WindowsAuthentication()
     anonymousAuthentication: AnonymousAuthentication = AnonymousAuthentication()
+    basicAuthentication: BasicAuthentication = BasicAuthentication()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
 from doublehop.lab import Lab, new_password
 from doublehop.model import ClientProfile, ClientSaw, Given, Principal
+from doublehop.probe import logon_of
 from doublehop.scope import Scope, scope_of
 
 
@@ -121,7 +122,8 @@ class Client:
         if refusal:
             raise AssertionError(f"{user} could not sign in: {refusal}")
         saw = bench.lab.client.ask("probe", url=bench.scope.fill(url), principal=principal, times=times, hosts=[],
-                                   profile=dataclasses.asdict(profile or ClientProfile()))
+                                   profile=dataclasses.asdict(profile or ClientProfile()),
+                                   logon=logon_of(user, bench.scope, bench.passwords))
         bench.lab.client.ask("sign_out", principal=principal)
         client = ClientSaw(**{**saw, "offers": tuple(saw["offers"])})
         return Page(client=client, page=json.loads(client.body) if client.status == 200 else {})

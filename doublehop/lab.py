@@ -245,14 +245,17 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     def where(name: str) -> dict[str, Any]:
         return {"address": str(topology.machines[name].address), "prefix": prefix}
 
-    versions = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
+    domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
         arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends,
-                           "dc": str(topology.machines[dc].address)}
+                           "dc": str(topology.machines[dc].address),
+                           "domain": domain | {"smb_conf": topology.member_conf(each)}}
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]

@@ -31,6 +31,8 @@ class Need(StrEnum):
     """A second web server in the same domain."""
     OFFLINE_DIRECTORY = "offline-directory"
     """Write access to the directory below its own checks, to plant what it would refuse (row A-10)."""
+    NTLM = "ntlm"
+    """Front ends that have NTLM checked by the domain controller (rows A-01, S-06)."""
     CLIENT_NETWORK = "client-network"
     """The client's routes and hosts file are the lab's to change (rows A-02, A-28)."""
     NETWORK = "network"
@@ -54,6 +56,7 @@ class Scheme(StrEnum):
 
     KERBEROS = "Kerberos"
     NTLM = "NTLM"
+    BASIC = "Basic"
     ANONYMOUS = "Anonymous"
 
 
@@ -178,7 +181,12 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClientProfile:
-    """How the browser behaves; the defaults are a Windows browser with the site in the intranet zone."""
+    """How the browser behaves; the defaults are a Windows browser with the site in the intranet zone.
+
+    `integrated` off makes it pass over Negotiate (row E-01). `ntlm` lets it go on with NTLM where the KDC knows
+    no such SPN, or where nothing but NTLM is offered. `basic` is a user who types name and password when the
+    site asks for them, after everything else was tried.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -188,6 +196,8 @@ class ClientProfile:
     port_in_spn: bool = False
     honour_ok_as_delegate: bool = True
     channel_binding: bool = True
+    ntlm: bool = True
+    basic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,8 +296,8 @@ class Scenario:
 class ClientSaw:
     """Hop 1 from the client's side: the SPN it asked for, and what came of it.
 
-    `error` is the name of the Kerberos error that kept it from sending a token; `handshakes` counts the
-    requests that carried one.
+    `error` is the name of the Kerberos error that kept it from sending a ticket; `handshakes` counts how often
+    it proved itself, where NTLM's two messages are one time.
     """
 
     spn: str = ""

@@ -17,14 +17,17 @@ LOG_SECONDS = 5
 INTERNAL_ERROR = 500
 
 
-def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
-    """Ask for the page once (or as often as it says) and read every server's own account of it."""
+def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
+    """Ask for the page once (or as often as it says) and read every server's own account of it.
+
+    The user's password goes along: NTLM and Basic are made from it, as from what Windows keeps of a sign-in.
+    """
     if request.after:
-        before = _asked_by(request.after, request, scope, lab)
+        before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
     mark = lab.dc.ask("log_mark")
-    client = _asked_by(request.user, request, scope, lab)
+    client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, scope, lab)
     return Observation(
@@ -35,13 +38,18 @@ def observe(request: Request, scope: Scope, lab: Lab) -> Observation:
     )
 
 
-def _asked_by(user: str, request: Request, scope: Scope, lab: Lab) -> ClientSaw:
+def _asked_by(user: str, request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> ClientSaw:
     saw = lab.client.ask(
         "probe", url=url_of(request, scope), principal=scope.principal(user),
         profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
-        hosts=[scope.fill(each) for each in scope.given.client_hosts],
+        hosts=[scope.fill(each) for each in scope.given.client_hosts], logon=logon_of(user, scope, passwords),
     )
     return ClientSaw(**{**saw, "offers": tuple(saw.get("offers", ()))})
+
+
+def logon_of(user: str, scope: Scope, passwords: Mapping[str, str]) -> dict[str, str]:
+    """What Windows knows of a user who signed in: domain, name and password."""
+    return {"domain": scope.topology.domain, "user": scope.account(user), "password": passwords[user]}
 
 
 def url_of(request: Request, scope: Scope) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Encryption, Given, Principal, Registration, Role, Scenario
+from doublehop.model import Encryption, Expect, Given, Principal, Registration, Request, Role, Scenario, Scheme
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -193,15 +193,24 @@ def _check_protocols(front_end: FrontEnd, scope: Scope, where: str) -> None:
 
 
 def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
-    when, expect = scenario.when, scenario.expect
-    if isinstance(when, Registration):
-        _resolved(scope.fill, when.register, f"{where}.when.register", "name")
-        _resolved(scope.account, when.on, f"{where}.when.on", "account")
-        if when.by != "administrator":
-            _resolved(scope.account, when.by, f"{where}.when.by", "account")
-        if not expect.directory:
-            raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
-        return
+    match scenario.when:
+        case Registration() as registration:
+            _check_registration(registration, scenario.expect, scope, where)
+        case Request() as request:
+            _check_request(request, scope, where)
+            _check_outcome(request, scenario.expect, scope, where)
+
+
+def _check_registration(when: Registration, expect: Expect, scope: Scope, where: str) -> None:
+    _resolved(scope.fill, when.register, f"{where}.when.register", "name")
+    _resolved(scope.account, when.on, f"{where}.when.on", "account")
+    if when.by != "administrator":
+        _resolved(scope.account, when.by, f"{where}.when.by", "account")
+    if not expect.directory:
+        raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+
+
+def _check_request(when: Request, scope: Scope, where: str) -> None:
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     if when.http2 and when.get.startswith(f"{HTTPS}:"):
         raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
@@ -216,7 +225,13 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
+
+
+def _check_outcome(when: Request, expect: Expect, scope: Scope, where: str) -> None:
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
+    for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
+        if expect.scheme == scheme and not willing:
+            raise InputError(f"{where}.expect.scheme", f"unexpected of a client without `{scheme.lower()}`")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]

@@ -93,6 +93,11 @@ class Topology:
         return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
                                       "host": host.upper()})
 
+    def member_conf(self, machine: str) -> str:
+        """The Samba configuration of a member of the domain."""
+        dc = self.fqdn(self.only(Role.DOMAIN_CONTROLLER))
+        return _template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
+
 
 def _template(name: str, values: dict[str, str]) -> str:
     return Template((LAB / "templates" / name).read_text()).substitute(values)

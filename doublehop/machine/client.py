@@ -28,6 +28,7 @@ from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import bring_up_network, cut_off, run, serve, until
 from doublehop.machine.directory import Change, Directory
+from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 
 CCACHES = Path("/run/ccaches")
 DEFAULT_CCACHE = Path("/tmp/krb5cc_0")
@@ -145,7 +146,7 @@ def _kerberos_error(failure: BaseException | None) -> str:
 
 
 def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, hosts: dict[str, str],
-          http2: bool = False) -> dict[str, Any]:
+          logon: dict[str, str], http2: bool = False) -> dict[str, Any]:
     """Ask for one page as one user; the answer has the fields of `model.ClientSaw`."""
     os.environ["KRB5CCNAME"] = f"FILE:{_ccache(principal)}"
     os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[profile["honour_ok_as_delegate"]])
@@ -159,14 +160,22 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
 
     auth = RecordingAuth(target=target, delegate=profile["zone"] in SILENT_ZONES,
                          channel_binding=profile["channel_binding"])
-    silent = profile["integrated"] and profile["zone"] in SILENT_ZONES
+    silent = profile["zone"] in SILENT_ZONES
+    by_password = 0
     with requests.Session() as session:
         session.trust_env = False
         session.verify = str(AUTHORITY) if AUTHORITY.exists() else True
-        session.auth = auth if silent else None
+        session.auth = auth if silent and profile["integrated"] else None
         for _ in range(times):
             response = session.get(url, timeout=REQUEST_SECONDS)
-    first = response.history[0] if response.history else response
+            first = response.history[0] if response.history else response
+            scheme = fall_back(first, response, auth.error, profile) if silent else ""
+            if scheme:
+                response = ask_by_ntlm(session, url, scheme, logon)
+                by_password += 1
+            if response.status_code == UNAUTHORIZED and profile["basic"] and "Basic" in schemes(response):
+                response = session.get(url, timeout=REQUEST_SECONDS, auth=(logon["user"], logon["password"]))
+                by_password += 1
     offers = first.headers.get("WWW-Authenticate", "")
     tried = auth.handshakes or auth.error
     return {
@@ -175,7 +184,7 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
         "status": response.status_code,
         "offers": [each.strip() for each in offers.split(",") if each.strip()],
         "delegated": auth.delegated,
-        "handshakes": auth.handshakes,
+        "handshakes": auth.handshakes + by_password,
         "mutual": auth.auth_done,
         "http": "1.1",
         "body": response.text,

@@ -22,6 +22,10 @@ from doublehop.machine.agent import bring_up_network, run, serve, until
 STATE = Path("/state")
 SNAPSHOT = Path("/snapshot")
 LOG = Path("/var/log/samba/samba.log")
+ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
+"""Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
+FOR_MEMBERS = ("smbd", "winbindd")
+"""What a member's winbindd needs of a domain controller before it can ask about NTLM."""
 
 
 def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
@@ -75,13 +79,13 @@ def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) ->
     samdb.setpassword(f"(sAMAccountName={name.upper()}$)", password)
 
 
-def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, int]:
-    """Copy the domain and give it these passwords; gives the key version number of each account named."""
+def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, Any]:
+    """Copy the domain and give it these passwords; gives each account's key version, and the domain's SID."""
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
-    versions = _change_secrets(passwords)
+    about = _change_secrets(passwords)
     _make_certificate(f"{host}.{realm.lower()}")
-    return versions
+    return about
 
 
 def start(*, address: str) -> None:
@@ -93,6 +97,20 @@ def start(*, address: str) -> None:
     )
     for port in (88, 636, 53):
         until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
+    _serve_members()
+
+
+def _serve_members() -> None:
+    """Start SMB, which nobody waits for: only NTLM needs it, and a member that does waits by itself.
+
+    `samba` would start these two among its own services, at the cost of everyone who waits for the KDC.
+    """
+    Path("/run/samba").mkdir(exist_ok=True)
+    for each in FOR_MEMBERS:
+        subprocess.Popen(
+            [each, "--foreground", "--no-process-group", "--option=server role check:inhibit=yes"],
+            stdin=subprocess.DEVNULL, env={**os.environ, **ONLY_USER},
+        )
 
 
 def _open_directory() -> Any:
@@ -105,7 +123,7 @@ def _open_directory() -> Any:
     return SamDB(session_info=system_session(), lp=parameters)
 
 
-def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
+def _change_secrets(passwords: dict[str, str]) -> dict[str, Any]:
     samdb = _open_directory()
     versions = {}
     samdb.transaction_start()
@@ -115,7 +133,7 @@ def _change_secrets(passwords: dict[str, str]) -> dict[str, int]:
         found = samdb.search(expression=f"(sAMAccountName={account})", attrs=["msDS-KeyVersionNumber"])
         versions[account] = int(str(found[0]["msDS-KeyVersionNumber"]))
     samdb.transaction_commit()
-    return versions
+    return {"versions": versions, "sid": str(samdb.get_domain_sid())}
 
 
 def _change_krbtgt(samdb: Any) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
-from doublehop.machine import agent, certificates
+from doublehop.machine import agent, certificates, member
 from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
+from doublehop.machine.iis.ntlm import Helpers
 from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
 
@@ -33,14 +34,17 @@ def _in_loop(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run_coroutine_threadsafe(work, _loop).result(CONFIGURE_SECONDS)
 
 
-def start(*, address: str, prefix: int, account: dict[str, Any], back_ends: dict[str, dict[str, Any]],
-          dc: str) -> None:
-    """Bring the machine up with its computer account and the default site."""
+def start(*, address: str, prefix: int, account: dict[str, Any], domain: dict[str, str],
+          back_ends: dict[str, dict[str, Any]], dc: str) -> None:
+    """Bring the machine up with its computer account, as a member of its domain, and the default site."""
     _directory.update(host=dc, user=account["principal"], password=account["password"])
     bring_up_network(address=address, prefix=prefix)
     threading.Thread(target=_loop.run_forever, daemon=True).start()
-    machine = Machine(keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()})
-    _running["server"] = Server(machine)
+    joined = member.join(**domain, password=account["password"])
+    _running["server"] = Server(Machine(
+        keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()},
+        Helpers(joined.ready, joined.domain, joined.realm),
+    ))
     configure(config={}, accounts={}, fixed={}, pages={})
 
 

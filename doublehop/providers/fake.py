@@ -44,7 +44,8 @@ class FakeStream:
         if self._failing == "/silent":
             raise Deadline("an answer", seconds, "nothing")
         if request["op"] == "prepare":
-            return json.dumps({"ok": dict.fromkeys(request["args"]["passwords"], 1)}).encode()
+            versions = dict.fromkeys(request["args"]["passwords"], 1)
+            return json.dumps({"ok": {"versions": versions, "sid": "S-1-5-21-1-2-3"}}).encode()
         return json.dumps({"ok": ANSWERS.get(request["op"])}).encode()
 
     def log(self) -> list[str]:

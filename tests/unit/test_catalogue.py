@@ -393,6 +393,24 @@ def test_merging_twice_is_merging_once(base, change):
     assert merge(once, change) == once
 
 
+@pytest.mark.parametrize(("client", "scheme"), [("{ ntlm = false }", "NTLM"), ("{}", "Basic")])
+def test_an_outcome_that_the_client_rules_out_is_refused(tmp_path, topology, client, scheme):
+    path = tmp_path / "topic.toml"
+    path.write_text(
+        f'[it]\ntitle = "t"\nwhy = "w"\nsources = []\nwhen.get = "http://{{web1}}/"\nwhen.client = {client}\n'
+        f'expect = {{ status = 200, scheme = "{scheme}", sees.sql = "alice" }}\n'
+    )
+    with pytest.raises(InputError, match=f"expect.scheme: unexpected of a client without `{scheme.lower()}`"):
+        catalogue.load_files([path], topology)
+
+
+def test_an_expected_ntlm_logon_needs_a_lab_that_has_ntlm(load):
+    page = 'when.get = "http://{web1}/"\n'
+    expect = 'expect = { status = 200, scheme = "NTLM", fails.sql = "KDC_ERR_BADOPTION" }'
+    (scenario,) = load(a=entry("one", page + expect)).values()
+    assert Need.NTLM in scenario.needs
+
+
 @pytest.mark.parametrize(("line", "text"), [
     pytest.param('names."Portal X" = "A web1"', "given: expected a label", id="a label that is no DNS name"),
     pytest.param("computers.web1.protected_user = true", "given.computers.web1.protected_user: unexpected",

@@ -179,6 +179,12 @@ CAUSES = {
     "wrong key at a back end": (
         {}, Observation(back_ends={"api": BackEndSaw(error="KRB_AP_ERR_MODIFIED")}),
         "the KDC sealed the ticket for api with another account's key than the one that runs api"),
+    "no SPN to be asked for": (
+        {}, Observation(kdc=(dataclasses.replace(UNKNOWN, client="s1-pool", service="s1-pool"),)),
+        "s1-pool holds no SPN, so the KDC gives it no ticket in a user's name (S4U2Self)"),
+    "NTLM by a protected user": (
+        {}, Observation(front_end=FrontEndSaw(error="STATUS_ACCOUNT_RESTRICTION")),
+        "the domain controller refuses NTLM for this user, as it does for members of Protected Users"),
     "wrong key": (
         {}, Observation(front_end=WRONG_KEY),
         "the ticket is for another account's key than the one the front end opens tickets with: compare the "

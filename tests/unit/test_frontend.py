@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doublehop.frontend import Binding, FrontEnd, PoolIdentity, Provider, TokenChecking, parse_binding
+from doublehop.frontend import Binding, FrontEnd, LogonMethod, PoolIdentity, Provider, TokenChecking, parse_binding
 
 GOOD = {
     "*:80:": Binding("*", 80, ""),
@@ -61,3 +61,5 @@ def test_an_untouched_front_end_is_iis_as_installed():
     assert (windows.enabled, windows.useKernelMode, windows.useAppPoolCredentials) == (True, True, False)
     assert not site.anonymousAuthentication.enabled
     assert windows.extendedProtection.tokenChecking is TokenChecking.NONE
+    assert not site.basicAuthentication.enabled
+    assert site.basicAuthentication.logonMethod is LogonMethod.ClearText

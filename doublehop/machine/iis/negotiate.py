@@ -15,7 +15,6 @@ from doublehop.machine.iis.tokens import kerberos_token
 KERBEROS_MECHANISM = gssapi.MechType.kerberos
 SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
 BAD_BINDINGS = "SEC_E_BAD_BINDINGS"
-NTLM_SIGNATURE = b"NTLMSSP\0"
 
 # A refused token raises in its own step; by default the library hands out its error token first.
 gssapi.SecurityContext.__DEFER_STEP_ERRORS__ = False
@@ -23,15 +22,16 @@ gssapi.SecurityContext.__DEFER_STEP_ERRORS__ = False
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Someone whose ticket was opened.
+    """Someone who proved who they are, by a ticket unless `scheme` says otherwise.
 
     `credentials` is what can go out in their name: the TGT they forwarded, or else the right to ask the KDC
-    for proxy tickets, which it may refuse.
+    for proxy tickets, which it may refuse. A caller by NTLM left none.
     """
 
     principal: str
     mechanism: str
     credentials: gssapi.Credentials | None
+    scheme: str = "Kerberos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,6 @@ class Exchange:
 
     def step(self, token: bytes) -> Leg:
         """Take the client's next token."""
-        if token.startswith(NTLM_SIGNATURE):
-            return Leg(refusal=Refusal("SEC_E_UNSUPPORTED_FUNCTION", "an NTLM message where Kerberos was needed"))
         try:
             answer = self._context.step(token) or b""
         except gssapi.exceptions.GSSError as failure:
@@ -87,6 +85,9 @@ class Exchange:
             mechanism="SPNEGO" if SPNEGO in token[:32] else "Kerberos",
             credentials=self._context.delegated_creds,
         ))
+
+    def close(self) -> None:
+        """End the exchange with its connection; the library holds nothing outside this process."""
 
 
     def _unacceptable(self) -> Refusal | None:

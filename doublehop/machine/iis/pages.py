@@ -41,11 +41,13 @@ class Page:
     worker: Worker
     back_ends: Mapping[str, BackEnd | PageBackEnd]
     fixed: Mapping[str, Outgoing]
+    accepts_as: keys.Account | None
+    """Whose logon session takes callers in: it opens their tickets, and asks in the name of those without one."""
 
     def whoami(self, caller: Caller | None, *, asked: list[str], act_as: str) -> dict[str, Any]:
         """Answer one request; `caller` is None for an anonymous one."""
         own = self.worker.account.name if self.worker.account else ""
-        token = _token(caller)
+        token = self._token(caller, goes_out=bool(asked) and not act_as)
         forwarded = _has_tgt(token)
         try:
             thread, outgoing = self._thread(own, caller, token, act_as)
@@ -56,7 +58,7 @@ class Page:
             keys.forget(token.ccache)
         left = outgoing is token and any("identity" in each for each in seen.values())
         return {
-            "scheme": "Kerberos" if caller else "Anonymous",
+            "scheme": caller.scheme if caller else "Anonymous",
             "mechanism": caller.mechanism if caller else "",
             "user": caller.principal if caller else "",
             "level": "" if caller is None else "Delegate" if left or forwarded else "Impersonate",
@@ -76,19 +78,34 @@ class Page:
             return (caller.principal if caller else "IUSR"), token  # anonymous: row B-13
         return own, self.worker.going_out()
 
+    def _token(self, caller: Caller | None, *, goes_out: bool) -> Outgoing:
+        """The caller's token as this machine could use it on the network.
+
+        Who came without Kerberos left no ticket to show. Windows then asks for one in their name if the page
+        is to go out as them, and the KDC decides what it is worth (rows C-07, C-08).
+        """
+        if caller is None:
+            return NOBODY
+        if caller.credentials is not None:
+            return _stored(caller.credentials, caller.principal)
+        if caller.scheme == "Kerberos" or self.application.impersonate is not True or not goes_out:
+            return NOBODY
+        try:
+            return _transition(self.accepts_as, caller.principal)
+        except gssapi.exceptions.GSSError:
+            return NOBODY  # no ticket, no identity; why is in the KDC's log
+
     def _protocol_transition(self, upn: str) -> Outgoing:
         """S4U2Self by the pool's account for a user it names (MS-SFU 3.1.5.1.1)."""
-        if self.worker.account is None:
-            return NOBODY
-        name = gssapi.Name(upn, gssapi.NameType.kerberos_principal)
-        return _stored(self.worker.account.initiator().impersonate(name), upn)
+        return _transition(self.worker.account, upn)
 
 
-def _token(caller: Caller | None) -> Outgoing:
-    """The caller's token as this machine could use it on the network."""
-    if caller is None or caller.credentials is None:
+def _transition(account: keys.Account | None, upn: str) -> Outgoing:
+    """A ticket to an account itself in a user's name."""
+    if account is None:
         return NOBODY
-    return _stored(caller.credentials, caller.principal)
+    name = gssapi.Name(upn, gssapi.NameType.kerberos_principal)
+    return _stored(account.initiator().impersonate(name), upn)
 
 
 def _stored(credentials: gssapi.Credentials, principal: str) -> Outgoing:

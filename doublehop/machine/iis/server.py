@@ -6,12 +6,11 @@ token of the connection, fall back to anonymous if that is on, else 401 with the
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import gssapi
 from aiohttp import web
 
 from doublehop.frontend import (
@@ -23,16 +22,16 @@ from doublehop.frontend import (
     HttpSys,
     Pool,
     PoolIdentity,
-    Provider,
     Site,
     TokenChecking,
-    WindowsAuthentication,
     parse_binding,
 )
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing
 from doublehop.machine.iis.chain import PageBackEnd
-from doublehop.machine.iis.negotiate import Caller, Channel, Exchange, Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.logon import Connection, Logon
+from doublehop.machine.iis.negotiate import Channel, Leg, Refusal, read_token, write_token
+from doublehop.machine.iis.ntlm import Helpers
 from doublehop.machine.iis.pages import Page, Worker
 
 PARSER_LIMIT = 4 << 20
@@ -45,18 +44,8 @@ class Endpoint:
 
     name: str
     page: Page
-    windows: WindowsAuthentication
+    logon: Logon
     anonymous: AnonymousAuthentication
-    opens_with: keys.Account | None
-
-
-@dataclass(slots=True)
-class Connection:
-    """What one TCP connection has proven so far; this is state of the connection, as in IIS."""
-
-    exchange: Exchange | None = None
-    caller: Caller | None = None
-    proven_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +54,20 @@ class Machine:
 
     account: keys.Account
     back_ends: Mapping[str, BackEnd]
+    helpers: Helpers
+
+
+class Listener(web.Server):  # type: ignore[misc]  # the host has no aiohttp
+    """aiohttp's server, which also says when a connection ends: what a connection has proven ends with it."""
+
+    def __init__(self, handler: Any, ended: Callable[[Any], None], **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._ended = ended
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """Called by aiohttp while the connection still knows its transport."""
+        self._ended(handler.transport)
+        super().connection_lost(handler, exc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,14 @@ class Server:
             for text in site.bindings
         ]
         if self._runner is None:
-            server = web.Server(
-                self._handle, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
+            server = Listener(
+                self._handle, self._drop, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
             )
             self._runner = web.ServerRunner(server)
             await self._runner.setup()
         for transport in list(self._connections):
             transport.close()
-        self._connections.clear()
+            self._drop(transport)
         self.log.clear()
         wanted = {(each.protocol, each.address, each.port) for each, _ in self._routes}
         for gone in [each for each in self._listeners if each not in wanted or each[0] == HTTPS]:
@@ -122,6 +125,13 @@ class Server:
                                ssl_context=certificate.context if certificate and protocol == HTTPS else None)
             await site.start()
             self._listeners[protocol, address, port] = site
+
+    def _drop(self, transport: Any) -> None:
+        connection = self._connections.pop(transport, None)
+        if connection is not None:
+            connection.caller, connection.ended = None, True
+            # A helper may be busy with a message, so it is ended beside the loop.
+            asyncio.get_running_loop().run_in_executor(None, connection.forget_exchange)
 
     def _endpoints(self, site_name: str, site: Site, pools: Mapping[str, Pool], accounts: Mapping[str, keys.Account],
                    fixed: Mapping[str, Outgoing]) -> dict[str, Endpoint]:
@@ -135,12 +145,13 @@ class Server:
         windows = application.windowsAuthentication or site.windowsAuthentication
         worker = Worker(application.applicationPool, pool.identityType, self._account(pool, accounts))
         kernel = windows.useKernelMode and not windows.useAppPoolCredentials
+        opens_with = self.machine.account if kernel else worker.account
         return Endpoint(
             name=name,
-            page=Page(application, worker, self._back_ends, fixed),
-            windows=windows,
+            page=Page(application, worker, self._back_ends, fixed, opens_with),
+            logon=Logon(windows, application.basicAuthentication or site.basicAuthentication, opens_with,
+                        self.machine.helpers),
             anonymous=application.anonymousAuthentication or site.anonymousAuthentication,
-            opens_with=self.machine.account if kernel else worker.account,
         )
 
     def _account(self, pool: Pool, accounts: Mapping[str, keys.Account]) -> keys.Account | None:
@@ -169,7 +180,7 @@ class Server:
         headers = {}
         if leg.answer:
             headers["WWW-Authenticate"] = write_token("Negotiate", leg.answer)
-        if leg.caller and _kept(endpoint.windows):
+        if leg.caller and endpoint.logon.kept(leg.caller):
             headers["Persistent-Auth"] = "true"
         self._note(request, endpoint, 200, None)
         return web.json_response(answer, headers=headers)
@@ -189,20 +200,13 @@ class Server:
     async def _authenticate(self, request: web.BaseRequest, endpoint: Endpoint, connection: Connection) -> Leg:
         header = request.headers.get("Authorization", "")
         if not header:
-            kept = _kept(endpoint.windows) and connection.proven_for == endpoint.name
+            kept = endpoint.logon.kept(connection.caller) and connection.proven_for == endpoint.name
             return Leg(caller=connection.caller if kept else None)
         connection.caller = None
-        offered = _negotiate_offered(endpoint.windows)
-        read = read_token(header)
-        if read is None or read[0].lower() != "negotiate" or not offered:
-            connection.exchange = None
-            return Leg(refusal=Refusal("SEC_E_INVALID_TOKEN", "no Negotiate token that this site takes"))
-        if endpoint.opens_with is None:
-            return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
-        channel = self._channel(request, endpoint.windows.extendedProtection.tokenChecking)
-        leg = await asyncio.to_thread(_step, connection, endpoint.opens_with, read[1], channel)
-        if leg.caller or leg.refusal:
-            connection.exchange = None
+        channel = self._channel(request, endpoint.logon.windows.extendedProtection.tokenChecking)
+        leg = await asyncio.to_thread(endpoint.logon.prove, connection, read_token(header), channel)
+        if leg.caller or leg.refusal or connection.ended:  # it may have ended while its token was read
+            connection.forget_exchange()
         connection.caller, connection.proven_for = leg.caller, endpoint.name
         return leg
 
@@ -215,9 +219,9 @@ class Server:
 
     def _challenge(self, request: web.BaseRequest, endpoint: Endpoint, leg: Leg) -> web.Response:
         if leg.refusal is None and leg.answer:
-            offers = [write_token("Negotiate", leg.answer)]
+            offers = [endpoint.logon.next_leg(request.headers["Authorization"], leg.answer)]
         else:
-            offers = [_header_of(each) for each in endpoint.windows.providers] if endpoint.windows.enabled else []
+            offers = endpoint.logon.offers(request.host)
         self._note(request, endpoint, 401, leg.refusal)
         response = web.Response(status=401, text="401 - Unauthorized: Access is denied due to invalid credentials.")
         for each in offers:
@@ -225,27 +229,12 @@ class Server:
         return response
 
     def _note(self, request: web.BaseRequest, endpoint: Endpoint, status: int, refusal: Refusal | None) -> None:
+        opens_with = endpoint.logon.opens_with
         self.log.append({
             "request": f"{request.method} {request.path}", "application": endpoint.name, "status": status,
-            "opens_with": endpoint.opens_with.name if endpoint.opens_with else "",
+            "opens_with": opens_with.name if opens_with else "",
             "error": refusal.error if refusal else "", "native": refusal.native if refusal else "",
         })
-
-
-def _step(connection: Connection, account: keys.Account, token: bytes, channel: Channel | None) -> Leg:
-    try:
-        connection.exchange = connection.exchange or Exchange(_accepting(account), channel)
-    except gssapi.exceptions.GSSError as failure:
-        return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
-    return connection.exchange.step(token)
-
-
-def _accepting(account: keys.Account) -> gssapi.Credentials:
-    """The account's credentials; a ticket needs no KDC to be opened, so an account that cannot sign in accepts."""
-    try:
-        return account.credentials()
-    except gssapi.exceptions.GSSError:
-        return account.acceptor()
 
 
 def _too_long(request: web.BaseRequest, limits: HttpSys) -> bool:
@@ -253,16 +242,3 @@ def _too_long(request: web.BaseRequest, limits: HttpSys) -> bool:
     fields = [len(name) + len(value) for name, value in request.raw_headers]
     head = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n") + sum(each + len(": \r\n") for each in fields)
     return max(fields, default=0) > limits.MaxFieldLength or head + len("\r\n") > limits.MaxRequestBytes
-
-
-def _kept(windows: WindowsAuthentication) -> bool:
-    """Whether a connection stays authenticated after a request (rows B-23, B-24)."""
-    return windows.authPersistNonNTLM and not windows.authPersistSingleRequest
-
-
-def _negotiate_offered(windows: WindowsAuthentication) -> bool:
-    return windows.enabled and any(each is not Provider.NTLM for each in windows.providers)
-
-
-def _header_of(provider: Provider) -> str:
-    return "NTLM" if provider is Provider.NTLM else "Negotiate"

@@ -9,7 +9,16 @@ from doublehop import directory
 from doublehop.errors import LabError
 from doublehop.kdclog import RESULT, parse
 from doublehop.lab import Lab
-from doublehop.model import BackEndSaw, ClientSaw, FrontEndSaw, KdcLine, Observation, Registration, Request
+from doublehop.model import (
+    BackEndSaw,
+    ClientSaw,
+    FrontEndSaw,
+    KdcLine,
+    Observation,
+    Registration,
+    Request,
+    Role,
+)
 from doublehop.scope import Scope
 from doublehop.wait import until
 
@@ -56,7 +65,7 @@ def _page(client: ClientSaw) -> dict[str, Any]:
 def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, lab: Lab) -> None:
     """A front end that stumbles, or a database that is not there, says nothing about delegation."""
     if client.status >= INTERNAL_ERROR:
-        lines = [line for name in scope.given.front_ends for line in lab.front_end(name).log()]
+        lines = [line for name in scope.topology.of(Role.FRONT_END) for line in lab.front_end(name).log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
     for name, saw in page.get("back_ends", {}).items():
         if saw.get("error") == "BACK_END_UNREACHABLE":
@@ -67,7 +76,8 @@ def _front_end(page: dict[str, Any], scope: Scope, lab: Lab) -> FrontEndSaw | No
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
-    refusals = [each for name in scope.given.front_ends for each in lab.front_end(name).ask("log") if each["error"]]
+    pending = [lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)]
+    refusals = [each for log in pending for each in log.result() if each["error"]]
     if not refusals:
         return None
     return FrontEndSaw(error=refusals[-1]["error"], native=refusals[-1]["native"])

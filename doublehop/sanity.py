@@ -6,6 +6,7 @@ from typing import Any
 from doublehop.errors import InputError
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity, parse_binding
 from doublehop.model import Given, Principal, Registration, Role, Scenario
+from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -16,6 +17,12 @@ LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
 def check(scenario: Scenario, topology: Topology, where: str) -> None:
     """Refuse what no lab could be given: unknown machines, accounts, names and pools, and senseless outcomes."""
+    check_question(scenario, topology, where)
+    _check_expect(scenario, scope_of(scenario.id, scenario.given, topology), where)
+
+
+def check_question(scenario: Scenario, topology: Topology, where: str) -> None:
+    """Refuse what could not be given or asked, whatever is expected of it."""
     given, scope = scenario.given, scope_of(scenario.id, scenario.given, topology)
     _check_names(given, scope, f"{where}.given")
     _check_principals(given, scope, f"{where}.given")
@@ -57,7 +64,8 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
         for each in facts.principals_allowed_to_delegate_to_account:
             _resolved(scope.account, each, f"{where}: {label}", "account")
     for label, text in given.duplicate_spns.items():
-        _resolved(scope.account, label, f"{where}.duplicate_spns", "account")
+        if label not in owned:
+            raise InputError(f"{where}.duplicate_spns", f"no user or account is called {label!r}")
         _resolved(scope.fill, text, f"{where}.duplicate_spns.{label}", "name")
 
 
@@ -106,23 +114,38 @@ def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
 
 
 def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
-    when, expect = scenario.when, scenario.expect
+    when = scenario.when
     if isinstance(when, Registration):
         _resolved(scope.fill, when.register, f"{where}.when.register", "name")
-        _resolved(scope.account, when.on, f"{where}.when.on", "account")
+        _resolved_owner(scope, when.on, f"{where}.when.on")
         if when.by != "administrator":
-            _resolved(scope.account, when.by, f"{where}.when.by", "account")
-        if not expect.directory:
-            raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+            _resolved_owner(scope, when.by, f"{where}.when.by")
         return
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.act_as:
-        _resolved(scope.account, when.act_as, f"{where}.when.act_as", "account")
+        _resolved_owner(scope, when.act_as, f"{where}.when.act_as")
     for each in when.back_ends:
         if each not in BACK_END_SERVICES:
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(BACK_END_SERVICES)}, not {each!r}")
+    if not World(scope).listens(url_of(when, scope)):
+        raise InputError(f"{where}.when.get", f"nothing listens at {scope.fill(when.get)}")
+
+
+def _resolved_owner(scope: Scope, label: str, where: str) -> None:
+    """An account that a scenario may speak of: its own, or a member's."""
+    _resolved(scope.account, label, where, "account")
+    if label.rstrip("$") in scope.topology.machines.keys() - set(scope.topology.members):
+        raise InputError(where, f"{label!r} is no member of the domain with an account to change")
+
+
+def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
+    when, expect = scenario.when, scenario.expect
+    if isinstance(when, Registration):
+        if not expect.directory:
+            raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+        return
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")

@@ -16,6 +16,14 @@ from doublehop.machine.iis.backends import NOBODY, BackEnd, Outgoing
 from doublehop.machine.iis.negotiate import Caller
 
 
+class NoTicketToItself(Exception):
+    """The KDC gave the pool's account no ticket to itself in a user's name (S4U2Self)."""
+
+    def __init__(self, refusal: gssapi.exceptions.GSSError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """The process that serves an application: its pool's name and identity, and that identity's account."""
@@ -51,6 +59,9 @@ class Page:
             seen = {each: backends.ask(self.back_ends[each], outgoing) for each in asked}
             if act_as:
                 keys.forget(outgoing.ccache)
+        except NoTicketToItself as failure:
+            thread, outgoing = act_as, NOBODY
+            seen = {each: backends.refused(failure.refusal) for each in asked}
         finally:
             keys.forget(token.ccache)
         left = outgoing is token and any("identity" in each for each in seen.values())
@@ -80,7 +91,11 @@ class Page:
         if self.worker.account is None:
             return NOBODY
         name = gssapi.Name(upn, gssapi.NameType.kerberos_principal)
-        return _stored(self.worker.account.initiator().impersonate(name), upn)
+        try:
+            ticket = self.worker.account.initiator().impersonate(name)
+        except gssapi.exceptions.GSSError as failure:
+            raise NoTicketToItself(failure) from failure
+        return _stored(ticket, upn)
 
 
 def _token(caller: Caller | None) -> Outgoing:

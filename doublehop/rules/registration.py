@@ -1,0 +1,35 @@
+"""The table of SPN registrations: who may write which SPN on which account."""
+
+from doublehop.rules.table import Rule, Table
+
+REGISTER = Table(
+    name="register", question="What does the directory answer to a registration?",
+    facts={
+        "writer": "`administrator`, `itself` (a computer on its own account) or `another`",
+        "own name": "the SPN's host is the computer's own full or short name",
+        "held": "who has the SPN already: `nobody`, `it` (the account itself) or `another`",
+        "HOST elsewhere": "another account holds HOST for that host, and HOST stands for the class",
+        "special elsewhere": "it is a HOST name, and another account holds a class that HOST stands for",
+    },
+    rules=(
+        Rule(id="register.no-right", when={"writer": "another"}, then="insufficientAccessRights",
+             why="Users and foreign accounts have no right to write an account's SPNs; a user not even its own.",
+             sources=("A-21",)),
+        Rule(id="register.not-derivable", when={"writer": "itself", "own name": False}, then="constraintViolation",
+             why="The validated write covers a computer's own names only.", sources=("A-21", "S-12")),
+        Rule(id="register.already-there", when={"held": "it"}, then="attributeOrValueExists",
+             why="The account has the value already.", sources=("A-11",)),
+        Rule(id="register.duplicate", when={"held": "another"}, then="constraintViolation",
+             why="An SPN belongs to one account.", sources=("A-11", "A-13", "S-26")),
+        Rule(id="register.host-elsewhere", when={"writer": "itself", "HOST elsewhere": True},
+             then="insufficientAccessRights",
+             why="Since CVE-2021-42282: a name that another account's HOST answers for needs the right to write that.",
+             sources=("A-15",)),
+        Rule(id="register.host-too-late", when={"special elsewhere": True}, then="constraintViolation",
+             why="HOST would claim a name that is taken for a special class already.", sources=("A-16",)),
+        Rule(id="register.taken", then="success",
+             why="Nobody has it, and the writer may.", sources=("A-21", "A-15", "S-17")),
+    ),
+)
+
+TABLES = (REGISTER,)

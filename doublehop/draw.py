@@ -42,11 +42,11 @@ class _Hand:
         given: Tree = {"names": {"portal": self.one(NAMES)}}
         if self.likely(0.35):
             given["names"]["www"] = self.one(ALIASES)
-        given["accounts"] = {each: {} for each in ACCOUNTS[: self.one((1, 1, 2))]} if self.likely(0.75) else {}
+        given["accounts"] = {each: {} for each in ACCOUNTS[: self.one((0, 1, 1, 1, 1, 1, 2))]} if self.likely(0.7) else {}
         given["users"] = {"alice": self.flags(0.08)}
-        if self.likely(0.15):
+        if self.likely(0.07):
             given["users"]["bob"] = self.flags(0.2)
-        given["computers"] = {each: self.computer(each, given) for each in COMPUTERS if self.likely(0.5)}
+        given["computers"] = {each: self.computer(each, given) for each in COMPUTERS if self.likely(0.4)}
         for facts in given["accounts"].values():
             facts |= self.rights()
         given["front_ends"] = {each: self.front_end(given) for each in ("web1", "web2")

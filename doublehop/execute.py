@@ -90,8 +90,9 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     for name in lab.topology.of(Role.FRONT_END):
         config = given.front_ends.get(name, FrontEnd())
         pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))
-    pending += [lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label])
-                for label in given.users]
+    if isinstance(scenario.when, Request):
+        user = scenario.when.user
+        pending.append(lab.client.send("sign_in", principal=scope.principal(user), password=passwords[user]))
     if given.client_hosts:
         pending.append(lab.client.send("set_hosts", hosts=_hosts(scope)))
     refusals = [each.result() for each in pending]
@@ -107,10 +108,9 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
     try:
         if not given.dc_reachable_from_client:
             lab.client.ask("cut_off", address=scope.address(lab.dc.machine.name), cut=False)
-        pending = [
-            lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
-            *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
-        ]
+        pending = [lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope))]
+        if isinstance(scenario.when, Request):
+            pending.append(lab.client.send("sign_out", principal=scope.principal(scenario.when.user)))
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
         lab.change(undo)

@@ -34,11 +34,14 @@ THREAD = Table(
 
 SELF = Table(
     name="self", question="Does the KDC give the pool's account a ticket to itself in the user's name (S4U2Self)?",
-    facts={"has an SPN": "the pool's account holds any SPN at all"},
+    facts={"has an SPN": "the pool's account holds any SPN at all", "itself": "the user it names is that very account"},
     rules=(
         Rule(id="self.not-a-service", when={"has an SPN": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Without any SPN the account is no service, and nobody gets a ticket to it, itself included.",
              sources=("C-08", "A-01")),
+        Rule(id="self.itself", when={"itself": True}, then="KDC_KNOWS_NO_S4U",
+             why="The ticket names the account itself, which is how a KDC without S4U would answer.",
+             sources=("C-08",)),
         Rule(id="self.service", then="issued",
              why="Any service may ask for a ticket to itself; what it is good for is another question.",
              sources=("C-08", "C-09")),

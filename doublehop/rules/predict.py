@@ -219,7 +219,9 @@ class _Prophet:
 
     def _transition(self, user: str, pool: str) -> Leaving:
         answer = self.asked.decide(hop2.SELF, {
-            "has an SPN": any(self.world.same(label, pool) for label, _ in self.world.registered())})
+            "has an SPN": any(self.world.same(label, pool) for label, _ in self.world.registered()),
+            "itself": self.world.same(user, pool),
+        })
         if answer != "issued":
             return Leaving(user, user, refused=answer)
         return Leaving(user, user, "proxy", pool, self._evidence(user, pool, made=True))

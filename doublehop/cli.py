@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, holder, providers, render, report, sources
+from doublehop import __version__, catalogue, data, holder, providers, render, report, rules, sources
 from doublehop import explore as exploring
 from doublehop import topology as topologies
 from doublehop.doctor import checks
@@ -178,6 +178,9 @@ def explain_scenario(scenario_id: str) -> None:
     for number, scenario in enumerate(_load((scenario_id,), topology)):
         for line in [*([""] if number else []), *describe(scenario, topology)]:
             OUT.print(line, markup=False)
+        OUT.print("\nDecided by", markup=False)
+        for decision in rules.predict(scenario, topology).decisions:
+            OUT.print(f"  {decision.told}", markup=False)
 
 
 @main.command()

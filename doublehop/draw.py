@@ -42,13 +42,12 @@ class _Hand:
         given: Tree = {"names": {"portal": self.one(NAMES)}}
         if self.likely(0.35):
             given["names"]["www"] = self.one(ALIASES)
-        given["accounts"] = {each: {} for each in ACCOUNTS[: self.one((0, 1, 1, 1, 1, 1, 2))]} if self.likely(0.7) else {}
+        accounts = ACCOUNTS[: self.one((0, 1, 1, 1, 1, 1, 2))] if self.likely(0.7) else ()
+        given["accounts"] = {each: self.rights() for each in accounts}
         given["users"] = {"alice": self.flags(0.08)}
         if self.likely(0.07):
             given["users"]["bob"] = self.flags(0.2)
         given["computers"] = {each: self.computer(each, given) for each in COMPUTERS if self.likely(0.4)}
-        for facts in given["accounts"].values():
-            facts |= self.rights()
         given["front_ends"] = {each: self.front_end(given) for each in ("web1", "web2")
                                if each == "web1" or self.likely(0.15)}
         host = self.one([f"{{{each}}}" for each in given["names"]] * 3 + ["{web1}", "{web1}", "web1", "{web2}",

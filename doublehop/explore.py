@@ -87,7 +87,7 @@ def explore(plan: Plan, topology: Topology, laboratory: Laboratory) -> Iterator[
         smallest = shrunk(result, topology, laboratory)
         told = explain(smallest, topology)
         yield Found(number=number, kind=result.verdict.kind, told=tuple(told),
-                    text=generated.as_file(smallest.scenario, told))
+                    text=generated.as_file(smallest.scenario, told, topology))
 
 
 def shrunk(result: Result, topology: Topology, laboratory: Laboratory) -> Result:

@@ -116,13 +116,22 @@ def as_toml(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{path} = {'{}' if value == {} else json.dumps(value)}"
 
 
-def as_file(scenario: Scenario, told: list[str]) -> str:
+def as_file(scenario: Scenario, told: list[str], topology: Topology) -> str:
     """A scenario as a file that is ready to join the catalogue; `told` says in comments what was seen."""
     name = scenario.id.partition("::")[2]
+    spn = _with_labels(scenario.expect.spn, scope_of(scenario.id, scenario.given, topology))
+    scenario = dataclasses.replace(scenario, expect=dataclasses.replace(scenario.expect, spn=spn))
     expect = {key: value for key, value in dataclasses.asdict(scenario.expect).items() if value != _default(key)}
     tree = {"title": f"What the rules make of {scenario.id}", "why": scenario.why, "sources": list(scenario.sources),
             **scenario.raw, "expect": expect}
     return "\n".join([*(f"# {each}" for each in told), f"[{name}]", *as_toml(tree), ""])
+
+
+def _with_labels(text: str, scope: Scope) -> str:
+    """The text with `{label}` for the full names of one scenario, so that it fits under any id."""
+    for label in (*scope.given.names, *scope.topology.machines):
+        text = text.replace(scope.host(label), f"{{{label}}}")
+    return text
 
 
 def _default(field: str) -> object:

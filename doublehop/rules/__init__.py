@@ -5,7 +5,8 @@ tests hold the first two together, a lab the last.
 """
 
 from doublehop.rules import hop1, hop2, registration
-from doublehop.rules.predict import Prediction, predict
+from doublehop.rules.asked import Prediction
+from doublehop.rules.predict import predict
 from doublehop.rules.table import PLATFORMS, SAMBA, WINDOWS, Decision, Rule, Table
 
 TABLES = (*hop1.TABLES, *hop2.TABLES, *registration.TABLES)

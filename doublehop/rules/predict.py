@@ -4,14 +4,14 @@ Total: whatever the catalogue's reader admits has a prediction. It reads a scena
 what the scenario expects.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from doublehop.frontend import ImpersonateAs, Pool, PoolIdentity, Provider
 from doublehop.model import Expect, Level, Registration, Request, Role, Scenario, Scheme
 from doublehop.rules import hop1, hop2, registration
-from doublehop.rules.table import SAMBA, Decision, Fact, Table
-from doublehop.rules.world import HOST_STANDS_FOR, Place, Url, World, url_of
+from doublehop.rules.asked import Asked, Prediction
+from doublehop.rules.table import SAMBA
+from doublehop.rules.world import Place, Url, World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -19,58 +19,14 @@ from doublehop.verdict import BACK_END_SERVICES
 HTTP_CLASS = "HTTP"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prediction:
-    """What should be seen at every hop, and the decisions that lead there, in order."""
-
-    expect: Expect
-    decisions: tuple[Decision, ...]
-
-
 def predict(scenario: Scenario, topology: Topology, platform: str = SAMBA) -> Prediction:
     """What a scenario's configuration and request come to on a platform."""
     scope = scope_of(scenario.id, scenario.given, topology)
     match scenario.when:
         case Registration() as registering:
-            return _registration(registering, Asked(World(scope), platform))
+            return registration.predict(registering, Asked(World(scope), platform))
         case Request() as request:
             return _Prophet(request, scope, Asked(World(scope), platform)).predict()
-
-
-@dataclass(slots=True)
-class Asked:
-    """A configuration with every decision made about it so far."""
-
-    world: World
-    platform: str
-    decisions: list[Decision] = field(default_factory=list)
-
-    def decide(self, table: Table, facts: Mapping[str, Fact]) -> str:
-        """Ask a table, remember its answer."""
-        self.decisions.append(table.decide(self.platform, **facts))
-        return self.decisions[-1].then
-
-    def ends(self, expect: Expect) -> Prediction:
-        """The prediction that all this came to."""
-        return Prediction(expect=expect, decisions=tuple(self.decisions))
-
-
-def _registration(when: Registration, asked: Asked) -> Prediction:
-    world, scope = asked.world, asked.world.scope
-    spn = scope.fill(when.register).lower()
-    service, _, rest = spn.partition("/")
-    on, topology = when.on.rstrip("$"), scope.topology
-    is_self = when.by != "administrator" and world.same(when.by, when.on) and on in topology.machines
-    own_names = {on, topology.fqdn(on)} if on in topology.machines else set()
-    holders = world.holders(spn)
-    special = {each for name in HOST_STANDS_FOR for each in world.holders(f"{name}/{rest}")}
-    return asked.ends(Expect(directory=asked.decide(registration.REGISTER, {
-        "writer": "administrator" if when.by == "administrator" else "itself" if is_self else "another",
-        "own name": rest.partition(":")[0] in own_names,
-        "held": "it" if on in holders else "another" if holders else "nobody",
-        "HOST elsewhere": service in HOST_STANDS_FOR and bool(set(world.holders(f"host/{rest}")) - {on}),
-        "special elsewhere": service == "host" and bool(special - {on}),
-    })))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +70,21 @@ class _Prophet:
         url = url_of(self.request, self.scope)
         place = self.world.place(url)
         if self.asked.decide(hop1.SITE, {"application": place is not None}) != "served" or place is None:
-            return self.asked.ends(Expect(status=404, offers=(), handshakes=0, **self._http()))
+            return self.asked.ends(Expect(status=404, offers=(), handshakes=0, http=self._http))
         spn = self._spn(url)
         answer = self._challenge(place, spn)
         if answer == "anonymous":
             return self.asked.ends(self._page(place, Caller(), Expect(
-                status=200, scheme=Scheme.ANONYMOUS, offers=(), handshakes=0, **self._http())))
-        refused = Expect(status=401, offers=_offers(place), **self._http())
+                status=200, scheme=Scheme.ANONYMOUS, offers=(), handshakes=0, http=self._http)))
+        refused = Expect(status=401, offers=_offers(place), http=self._http)
         if answer == "refused":
             return self.asked.ends(replace(refused, handshakes=0))
         return self.asked.ends(self._with_ticket(spn, place, replace(refused, spn=spn)))
 
-    def _http(self) -> dict[str, str]:
-        return {"http": "1.1"} if self.request.http2 else {}
+    @property
+    def _http(self) -> str | None:
+        """HTTP/2 is answered in HTTP/1.1 (row B-30); others are not asked about it."""
+        return "1.1" if self.request.http2 else None
 
     def _spn(self, url: Url) -> str:
         """What the browser would ask for; nothing when it has no name for it."""

@@ -1,6 +1,9 @@
-"""The table of SPN registrations: who may write which SPN on which account."""
+"""SPN registrations: the table of who may write which SPN on which account, and the facts it is asked with."""
 
+from doublehop.model import Expect, Registration
+from doublehop.rules.asked import Asked, Prediction
 from doublehop.rules.table import Rule, Table
+from doublehop.rules.world import HOST_STANDS_FOR
 
 REGISTER = Table(
     name="register", question="What does the directory answer to a registration?",
@@ -33,3 +36,22 @@ REGISTER = Table(
 )
 
 TABLES = (REGISTER,)
+
+
+def predict(when: Registration, asked: Asked) -> Prediction:
+    """What the directory answers to a registration."""
+    world, scope = asked.world, asked.world.scope
+    spn = scope.fill(when.register).lower()
+    service, _, rest = spn.partition("/")
+    on, topology = when.on.rstrip("$"), scope.topology
+    is_self = when.by != "administrator" and world.same(when.by, when.on) and on in topology.machines
+    own_names = {on, topology.fqdn(on)} if on in topology.machines else set()
+    holders = world.holders(spn)
+    special = {each for name in HOST_STANDS_FOR for each in world.holders(f"{name}/{rest}")}
+    return asked.ends(Expect(directory=asked.decide(REGISTER, {
+        "writer": "administrator" if when.by == "administrator" else "itself" if is_self else "another",
+        "own name": rest.partition(":")[0] in own_names,
+        "held": "it" if on in holders else "another" if holders else "nobody",
+        "HOST elsewhere": service in HOST_STANDS_FOR and bool(set(world.holders(f"host/{rest}")) - {on}),
+        "special elsewhere": service == "host" and bool(special - {on}),
+    })))

@@ -20,12 +20,14 @@ from doublehop.frontend import (
 from doublehop.model import Given, Principal, Request, Role
 from doublehop.scope import Scope
 
-HOST_STANDS_FOR = frozenset("""
-    alerter appmgmt browser cifs cisvc clipsrv dcom dhcp dmserver dns dnscache eventlog eventsystem fax http ias
-    iisadmin mcsvc messenger msdtc msiserver netdde netddedsm netlogon netman nmagent oakley plugplay policyagent
-    protectedstorage rasman remoteaccess replicator rpc rpclocator rpcss rsvp samss scardsvr scesrv schedule scm
-    seclogon snmp spooler tapisrv time trksvr trkwks ups w3svc wins www
-""".split())
+HOST_STANDS_FOR = frozenset({
+    "alerter", "appmgmt", "browser", "cifs", "cisvc", "clipsrv", "dcom", "dhcp", "dmserver", "dns", "dnscache",
+    "eventlog", "eventsystem", "fax", "http", "ias", "iisadmin", "mcsvc", "messenger", "msdtc", "msiserver",
+    "netdde", "netddedsm", "netlogon", "netman", "nmagent", "oakley", "plugplay", "policyagent", "protectedstorage",
+    "rasman", "remoteaccess", "replicator", "rpc", "rpclocator", "rpcss", "rsvp", "samss", "scardsvr", "scesrv",
+    "schedule", "scm", "seclogon", "snmp", "spooler", "tapisrv", "time", "trksvr", "trkwks", "ups", "w3svc", "wins",
+    "www",
+})
 """The service classes of sPNMappings that HOST answers for (row S-19)."""
 
 PORTS = {"http": 80, "https": 443}

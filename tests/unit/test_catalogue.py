@@ -115,7 +115,7 @@ NEEDS = {
     "two front ends": ("given.front_ends.web2 = {}", [Need.TWO_FRONT_ENDS]),
     "planted SPN": ('given.duplicate_spns.alice = "HTTP/{web1}"', [Need.OFFLINE_DIRECTORY]),
     "hosts file": ('given.client_hosts."{web1}" = "web1"', [Need.CLIENT_NETWORK]),
-    "no KDC": ("given.dc_reachable_from_client = false", [Need.CLIENT_NETWORK]),
+    "no KDC": ('given.dc_reachable_from_client = false\ngiven.client_hosts."{web1}" = "web1"', [Need.CLIENT_NETWORK]),
     "said and implied": ('needs = ["kerberos", "rbcd"]\ngiven.users.alice.principals_allowed_to_delegate_to_account = '
                          '["web1"]', [Need.KERBEROS, Need.RBCD]),
 }
@@ -198,7 +198,7 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
         f"given.computers.sql1.principals_allowed_to_delegate_to_account = ['pol']\n{PAGE}", "given: sql1",
         "no account is called 'pol'"),
     "unknown account for a planted SPN": (f"given.duplicate_spns.pol = 'HTTP/x'\n{PAGE}", "given.duplicate_spns",
-                                          "no account is called 'pol'"),
+                                          "no user or account is called 'pol'"),
     "unknown name in a planted SPN": (f"given.duplicate_spns.alice = 'HTTP/{{www}}'\n{PAGE}",
                                       "given.duplicate_spns.alice", "no name is called 'www'"),
     "unknown name in the hosts file": (f"given.client_hosts.'{{www}}' = 'web1'\n{PAGE}", "given.client_hosts",

@@ -70,7 +70,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
-    undo = lab.change(directory.plan(scope, passwords))
+    asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []
+    undo = lab.change([*directory.kept(scope, asked), *directory.plan(scope, passwords)])
     try:
         _apply_to_machines(scenario, scope, lab, passwords)
         if default_ccache and isinstance(scenario.when, Request):

@@ -50,12 +50,9 @@ def directory_takes(scope: Scope) -> bool:
 
     It keeps SPNs unique, and takes no HOST name for which another account holds a special class already.
     """
-    planted = {scope.account(label): scope.fill(text).lower() for label, text in scope.given.duplicate_spns.items()}
     held: dict[str, str] = {}
-    for label, spn in World(scope).registered():
-        account = scope.account(label)
-        if planted.get(account) == spn:
-            continue
+    for label, text in World(scope).written():
+        account, spn = scope.account(label), text.lower()
         service, _, host = spn.partition("/")
         if held.setdefault(spn, account) != account:
             return False

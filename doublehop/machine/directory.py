@@ -82,8 +82,16 @@ class Directory:
         before = self._raw(change["dn"], [name])[name]
         values = [_value(each) for each in change["values"]]
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
-        return [{"do": "modify", "how": "replace", "dn": change["dn"], "attribute": name,
-                 "values": [{"base64": base64.b64encode(each).decode()} for each in before]}]
+        return [self._restoring(change["dn"], name, before)]
+
+    def _keep(self, change: Change) -> list[Change]:
+        """Change nothing; what is there now is what undoing comes back to."""
+        name = change["attribute"]
+        return [self._restoring(change["dn"], name, self._raw(change["dn"], [name])[name])]
+
+    def _restoring(self, dn: str, name: str, values: list[bytes]) -> Change:
+        return {"do": "modify", "how": "replace", "dn": dn, "attribute": name,
+                "values": [{"base64": base64.b64encode(each).decode()} for each in values]}
 
     def _allow_to_act(self, change: Change) -> list[Change]:
         sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
@@ -95,6 +103,7 @@ HANDLERS = {
     "add": Directory._add,
     "delete": Directory._delete,
     "modify": Directory._modify,
+    "keep": Directory._keep,
     "allow-to-act": Directory._allow_to_act,
 }
 

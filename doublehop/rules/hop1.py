@@ -1,6 +1,6 @@
 """The tables of hop 1: which SPN the client asks for, whose ticket it gets, and whether the site can open it."""
 
-from doublehop.rules.table import WINDOWS, Rule, Table
+from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 NAME = Table(
     name="name", question="Which name does the browser put into the SPN?",
@@ -85,7 +85,8 @@ TICKET = Table(
     name="ticket", question="What does the KDC answer to the browser?",
     facts={
         "KDC reachable": "the client has a way to the domain controller",
-        "found": "where the SPN is: `exact`, `through HOST` (sPNMappings), `twice` or `nowhere`",
+        "found": "where the SPN is: `exact`, `twice`, `through HOST` (sPNMappings), `by the computer's name` (no HOST "
+                 "name, but the host begins with a computer's name), `HOST and another's name` or `nowhere`",
     },
     rules=(
         Rule(id="ticket.no-kdc", when={"KDC reachable": False}, then="NO_KDC_REACHABLE",
@@ -97,6 +98,17 @@ TICKET = Table(
              why="Event 11; published traces show error 8 or 7.", sources=("A-10",)),
         Rule(id="ticket.twice", when={"found": "twice"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="The KDC cannot know whose key is meant and issues none.", sources=("A-10", "A-12", "S-26")),
+        Rule(id="ticket.computer-name", platform=SAMBA, when={"found": "by the computer's name"}, then="issued",
+             why="This KDC takes HOST/<name>... for the computer of that name, whether or not it holds the SPN.",
+             sources=("A-07",)),
+        Rule(id="ticket.no-host", when={"found": "by the computer's name"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="A computer without the HOST name has nothing that stands in for HTTP.", sources=("A-07", "A-18")),
+        Rule(id="ticket.host-and-name", platform=SAMBA, when={"found": "HOST and another's name"},
+             then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="The holder of HOST and the computer of that name are two answers to one question.",
+             sources=("A-07", "A-10")),
+        Rule(id="ticket.host-of-another", when={"found": "HOST and another's name"}, then="issued",
+             why="Whoever holds HOST answers for HTTP, whatever its name is.", sources=("A-07", "S-19")),
         Rule(id="ticket.host", when={"found": "through HOST"}, then="issued",
              why="HOST of a computer answers for HTTP; the ticket is the computer's.",
              sources=("A-07", "S-19", "S-20")),

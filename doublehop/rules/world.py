@@ -88,32 +88,60 @@ class World:
         """Whether two labels are one account."""
         return self.scope.account(one) == self.scope.account(other)
 
-    def registered(self) -> Iterator[tuple[str, str]]:
-        """Every account's label with each SPN it holds, in lower case."""
+    def written(self) -> Iterator[tuple[str, str]]:
+        """Every account's label with each SPN it was given, in the order of `directory.plan`."""
         given, topology = self.given, self.scope.topology
         for name in (*topology.of(Role.DOMAIN_CONTROLLER), *topology.members):
             facts = given.computers.get(name, Principal())
             gone = {self.scope.fill(each).lower() for each in facts.without_spns}
-            names = (f"HOST/{name}", f"HOST/{topology.fqdn(name)}", *topology.machines[name].spns)
-            yield from ((name, each.lower()) for each in names if each.lower() not in gone)
-            yield from ((name, self.scope.fill(each).lower()) for each in facts.spns)
-        for label, facts in {**given.users, **given.accounts}.items():
-            yield from ((label, self.scope.fill(each).lower()) for each in facts.spns)
-        for label, text in given.duplicate_spns.items():
-            yield label.rstrip("$"), self.scope.fill(text).lower()
+            names = (f"HOST/{name.upper()}", f"HOST/{topology.fqdn(name)}", *topology.machines[name].spns)
+            yield from ((name, each) for each in names if each.lower() not in gone)
+        for label, facts in {**given.computers, **given.users, **given.accounts}.items():
+            yield from ((label, self.scope.fill(each)) for each in facts.spns)
+
+    def registered(self) -> Iterator[tuple[str, str]]:
+        """Every account's label with each SPN it holds in the end, in lower case."""
+        yield from ((label, each.lower()) for label, each in self.written())
+        yield from ((label, self.scope.fill(text).lower()) for label, text in self.given.duplicate_spns.items())
+
+    def spelled(self, label: str, spn: str) -> bool:
+        """Whether an account holds an SPN in this very spelling.
+
+        Samba writes a HOST name anew, as `host/...`, when somebody else is given a special class of that host.
+        """
+        texts = {each for owner, each in self.written() if owner == label and each.lower() == spn.lower()}
+        service, _, host = spn.partition("/")
+        if service.lower() == "host":
+            special = [each.partition("/") for owner, each in self.written() if owner != label]
+            anew = [f"host/{rest}" for name, _, rest in special
+                    if name.lower() in HOST_STANDS_FOR and rest.lower() == host.lower()]
+            texts = {anew[-1]} if anew else texts
+        return spn in texts
 
     def holders(self, spn: str) -> list[str]:
         """Who holds exactly this SPN; case does not matter (row A-20)."""
         return sorted({label for label, each in self.registered() if each == spn.lower()})
 
     def found(self, spn: str) -> tuple[str, str]:
-        """Where the KDC finds an SPN, `exact`, `through HOST`, `twice` or `nowhere`, and on whose account."""
+        """Where a KDC finds an SPN, and on whose account.
+
+        `exact`, `twice`, `through HOST`, `by the computer's name` (the host begins with the name of a computer that
+        has no such HOST name), `HOST and another's name` (both, on different accounts), or `nowhere`.
+        """
         service, _, rest = spn.lower().partition("/")
-        for where, name in (("exact", spn), ("through HOST", f"host/{rest}")):
-            holders = self.holders(name) if where == "exact" or service in HOST_STANDS_FOR else []
-            if holders:
-                return ("twice", "") if len(holders) > 1 else (where, holders[0])
-        return "nowhere", ""
+        exact = self.holders(spn)
+        if exact:
+            return ("twice", "") if len(exact) > 1 else ("exact", exact[0])
+        if service not in HOST_STANDS_FOR:
+            return "nowhere", ""
+        holders = self.holders(f"host/{rest}")
+        if len(holders) > 1:
+            return "twice", ""
+        members = self.scope.topology.members
+        named = [each for each in (rest.partition(".")[0],) if each in members and each not in holders]
+        if holders:
+            return ("HOST and another's name" if named else "through HOST"), holders[0]
+        return ("by the computer's name", named[0]) if named else ("nowhere", "")
 
     def kind_of(self, host: str) -> str:
         """What a host name in a URL is: `address`, `alias` (a CNAME), `short` or `name`."""

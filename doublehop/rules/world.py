@@ -174,12 +174,11 @@ class World:
     def machine(self, host: str) -> str:
         """Which machine a client reaches by a name or an address; nothing when it finds none."""
         topology = self.scope.topology
+        if self.kind_of(host) == "address":
+            return next((name for name, each in topology.machines.items() if str(each.address) == host), "")
         for text, machine in self.given.client_hosts.items():
             if self.scope.fill(text) == host:
                 return machine
-        by_address = {str(each.address): name for name, each in topology.machines.items()}
-        if host in by_address:
-            return by_address[host]
         if not self.given.dc_reachable_from_client:
             return ""  # the domain controller is the DNS server too
         name = self.canonical(host)

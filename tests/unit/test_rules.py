@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from doublehop import catalogue, departures, generated, rules
 from doublehop import topology as topologies
+from doublehop.errors import InputError
 from doublehop.model import Request
 from doublehop.rules import SAMBA, TABLES, WINDOWS, Rule, Table
 from doublehop.rules.document import page
@@ -86,7 +87,7 @@ def predicted(scenario, platform=SAMBA):
     return rules.predict(scenario, TOPOLOGY, platform).expect
 
 
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(any_question(TOPOLOGY))
 def test_prediction_is_total_over_what_the_schema_admits(scenario):
     for platform in rules.PLATFORMS:
@@ -123,7 +124,7 @@ def delegated(scenario, platform=SAMBA):
     return {back_end for back_end, who in predicted(scenario, platform).sees.items() if who in names}
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(numbers)
 def test_taking_a_right_away_never_turns_a_refusal_into_a_delegation(number):
     scenario = generated.drawn(7, number, TOPOLOGY)
@@ -159,7 +160,7 @@ def shuffled(tree, chance):
     return dataclasses.replace(tree, **accounts, **others)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(numbers)
 def test_the_order_of_facts_does_not_matter(number):
     scenario = generated.drawn(8, number, TOPOLOGY)
@@ -167,7 +168,7 @@ def test_the_order_of_facts_does_not_matter(number):
     assert rules.predict(other, TOPOLOGY) == rules.predict(scenario, TOPOLOGY)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(numbers)
 def test_facts_about_somebody_else_do_not_matter(number):
     """An account that holds no SPN, runs no pool and is named nowhere changes nothing, whatever its rights are."""
@@ -213,3 +214,12 @@ def test_every_scenario_that_ends_otherwise_on_windows_is_named_by_a_departure()
 def test_the_page_of_the_decision_table_is_up_to_date():
     path = departures.PATH.parent.parent / "docs" / "decision-table.md"
     assert path.read_text() == page(), "run python -m doublehop.rules.document > docs/decision-table.md"
+
+
+def test_a_departures_file_that_cannot_be_used_says_which_key(tmp_path):
+    path = tmp_path / "departures.toml"
+    path.write_text('[one]\nplatform = "samba"\n')
+    with pytest.raises(InputError, match="row"):
+        departures.load(path)
+    with pytest.raises(InputError):
+        departures.load(tmp_path / "none.toml")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Protocol
 
 from doublehop import generated, providers
 from doublehop.errors import DoublehopError, HostError, LabError
@@ -45,6 +46,13 @@ class Plan:
     step: int
 
 
+class Runner(Protocol):
+    """What runs a scenario."""
+
+    def run(self, scenario: Scenario) -> Result:
+        """Run one."""
+
+
 class Laboratory:
     """A session that is begun anew when its labs are used up."""
 
@@ -76,7 +84,7 @@ class Laboratory:
         self._session.__exit__(None, None, None)
 
 
-def explore(plan: Plan, topology: Topology, laboratory: Laboratory) -> Iterator[Found]:
+def explore(plan: Plan, topology: Topology, laboratory: Runner) -> Iterator[Found]:
     """Run each scenario of a plan."""
     for number in range(plan.first, plan.count, plan.step):
         scenario = generated.drawn(plan.seed, number, topology)
@@ -90,7 +98,7 @@ def explore(plan: Plan, topology: Topology, laboratory: Laboratory) -> Iterator[
                     text=generated.as_file(smallest.scenario, told, topology))
 
 
-def shrunk(result: Result, topology: Topology, laboratory: Laboratory) -> Result:
+def shrunk(result: Result, topology: Topology, laboratory: Runner) -> Result:
     """The smallest scenario that still ends like this one: cut after cut, as long as one keeps the difference."""
     cuts = True
     while cuts:

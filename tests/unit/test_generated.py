@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from doublehop import catalogue, generated, rules
-from doublehop.draw import draw
 from doublehop.explore import Plan, explore, shrunk
 from doublehop.model import Observation, Result, Scheme, Verdict, VerdictKind
 from doublehop.scope import scope_of
@@ -115,16 +114,3 @@ def test_workers_share_the_numbers_between_them(topology):
     seen = [found.number for first in range(3)
             for found in explore(Plan(provider="", seed=1, count=10, first=first, step=3), topology, Pretended())]
     assert sorted(seen) == list(range(10))
-
-
-def test_what_is_drawn_depends_on_nothing_but_chance():
-    class Lowest:
-        """A generator of the smallest choices."""
-
-        def random(self):
-            return 0.99
-
-        def choice(self, choices):
-            return choices[0]
-
-    assert draw(Lowest()) == draw(Lowest())

@@ -71,11 +71,12 @@ def change(*, changes: list[Change]) -> dict[str, Any]:
 
 def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
     """Try one change that may be refused, as administrator or as another account."""
+    administrator: Directory = _directory["admin"]
     if not user:
-        return str(_directory["admin"].attempt(change))
+        return administrator.attempt(change, administrator)
     directory = Directory(host=dc, user=user, password=password)
     try:
-        return directory.attempt(change)
+        return directory.attempt(change, administrator)
     finally:
         directory.close()
 

@@ -50,13 +50,16 @@ class Directory:
             raise
         return undo
 
-    def attempt(self, change: Change) -> str:
-        """Try one change that may be refused; gives LDAP's name for the result and takes a success back."""
+    def attempt(self, change: Change, administrator: "Directory") -> str:
+        """Try one change that may be refused; gives LDAP's name for the result.
+
+        A success is taken back by an administrator: who may add a value may not be allowed to write the others.
+        """
         try:
             undo = HANDLERS[change["do"]](self, change)
         except LDAPOperationResult as refusal:
             return str(refusal.description)
-        self.apply(undo)
+        administrator.apply(undo)
         return "success"
 
     def read(self, dn: str, attributes: list[str]) -> dict[str, list[str]]:

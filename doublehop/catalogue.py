@@ -17,7 +17,7 @@ from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, When
-from doublehop.sanity import check
+from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
 
 Tree = dict[str, Any]
@@ -112,6 +112,20 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
         flips=_full_id(entry.from_, scenario_id), changed=tuple(_leaves(entry.change)), path=str(path), raw=tree,
     )
     check(scenario, topology, where)
+    return scenario
+
+
+def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
+    """A scenario that is asked without an expectation: its given and when as a file would have them.
+
+    Raises InputError when no lab could be given it.
+    """
+    given: Given = _validated(READ_GIVEN, tree["given"], f"{scenario_id}.given")
+    scenario = Scenario(
+        id=scenario_id, title=scenario_id, why="", sources=(), given=given, when=_when(tree["when"], scenario_id),
+        expect=Expect(), needs=tuple(_implied_needs(given, Expect(), topology)), raw=tree,
+    )
+    check_question(scenario, topology, scenario_id)
     return scenario
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, holder, providers, render, report, sources
+from doublehop import __version__, catalogue, data, holder, providers, render, report, rules, sources
+from doublehop import explore as exploring
 from doublehop import topology as topologies
 from doublehop.doctor import checks
 from doublehop.errors import DoublehopError, HostError, InputError
@@ -31,6 +33,7 @@ from doublehop.topology import Topology
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 DEFAULT_NAME = "lab"
+PROGRESS_EVERY = 100
 
 lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
                           help="What brings the machines up: local.")
@@ -124,6 +127,34 @@ def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, pro
     sys.exit(1 if done.counts[VerdictKind.DISAGREED] or done.counts[VerdictKind.BROKEN] else 0)
 
 
+@main.command()
+@click.option("--seed", default=1, show_default=True, help="What the configurations are drawn from.")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many configurations.")
+@click.option("--workers", default=min(2, os.cpu_count() or 1), show_default=True, type=click.IntRange(1),
+              help="How many labs run side by side.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
+              help="Where the smallest scenario of each difference is written.")
+@lab_option
+def explore(seed: int, count: int, workers: int, out: Path, provider: str) -> None:
+    """Run configurations that nobody wrote and compare each with what the rules predict."""
+    if not out.is_dir():
+        raise InputError(str(out), "this folder does not exist")
+    tally = exploring.Tally(Counter())
+    with _progress() as progress:
+        found = exploring.side_by_side(provider, topologies.load(), seed=seed, count=count, workers=workers)
+        for each in found:
+            tally.add(each.kind)
+            done = tally.counts.total()
+            if ERR.is_terminal or done % PROGRESS_EVERY == 0:
+                progress(f"{done} of {count}, {tally.rate:.1f} a second")
+            if each.text:
+                for line in [*each.told, f"written to {exploring.written(each, seed, out)}"]:
+                    OUT.print(line, markup=False)
+    OUT.print(f"{report.summary(tally.counts)}, {tally.rate:.1f} configurations a second with {workers} workers",
+              markup=False)
+    sys.exit(1 if tally.counts[VerdictKind.DISAGREED] or tally.counts[VerdictKind.BROKEN] else 0)
+
+
 @main.command("list")
 @click.argument("patterns", nargs=-1, metavar="[ID|GLOB]...")
 @click.option("--sources", "by_source", is_flag=True,
@@ -147,6 +178,13 @@ def explain_scenario(scenario_id: str) -> None:
     for number, scenario in enumerate(_load((scenario_id,), topology)):
         for line in [*([""] if number else []), *describe(scenario, topology)]:
             OUT.print(line, markup=False)
+        missing = rules.not_ruled_yet(scenario, topology)
+        if missing:
+            OUT.print(f"\nNot ruled yet: {', '.join(missing)}", markup=False)
+            continue
+        OUT.print("\nDecided by", markup=False)
+        for decision in rules.predict(scenario, topology).decisions:
+            OUT.print(f"  {decision.told}", markup=False)
 
 
 @main.command()

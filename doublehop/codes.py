@@ -43,6 +43,7 @@ class KrbError(IntEnum):
 class LocalError(IntEnum):
     """Failures that never reached the wire, as offsets in MIT's com_err table."""
 
+    KDC_KNOWS_NO_S4U = 16  # KDC_ERR_PADATA_TYPE_NOSUPP, which a client library raises by itself (MS-SFU 3.1.5.1)
     NO_KDC_REACHABLE = 156
     WRONG_PRINCIPAL = 144
     NO_MATCHING_KEY = 181  # KRB5_KT_NOTFOUND

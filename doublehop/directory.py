@@ -7,7 +7,7 @@ found out there, where the old values are.
 import base64
 import ipaddress
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from doublehop.model import Encryption, Given, Principal
@@ -49,6 +49,17 @@ def account_control(principal: Principal, base: int) -> str:
     return str(base | sum(bit for name, bit in FLAGS.items() if getattr(principal, name)))
 
 
+def kept(scope: Scope, spns: Iterable[str]) -> Iterator[Change]:
+    """Have the SPNs of each computer restored in the end, to whose host a name is given elsewhere.
+
+    Samba checks the right to write the holder of HOST/<host> by writing it anew, in another spelling.
+    """
+    hosts = {scope.fill(each).lower().partition("/")[2].partition(":")[0].partition(".")[0] for each in spns}
+    for name in scope.topology.members:
+        if name in hosts:
+            yield {"do": "keep", "dn": scope.dn(name), "attribute": "servicePrincipalName"}
+
+
 def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) -> list[Change]:
     """Every change that makes the directory hold what the scenario gives, or just a part of it.
 
@@ -56,7 +67,9 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
     is given, so that one can move, and computers come before accounts, so that HOST comes first (row A-16).
     """
     given = only or scope.given
+    everybody = (*given.computers.values(), *_owned(given).values())
     return [
+        *kept(scope, (each for facts in everybody for each in facts.spns)),
         *(each for label, facts in given.computers.items() for each in _without_spns(scope, label, facts)),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),
         *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),

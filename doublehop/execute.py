@@ -71,7 +71,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
-    undo = lab.change(directory.plan(scope, passwords))
+    asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []
+    undo = lab.change([*directory.kept(scope, asked), *directory.plan(scope, passwords)])
     with ExitStack() as clocks:
         try:
             _set_clocks(scenario, lab.topology.of(Role.FRONT_END), lab, clocks)
@@ -113,6 +114,12 @@ def _cut_off(scope: Scope, lab: Lab, *, cut: bool) -> None:
         lab.agents[name].ask("cut_off", address=scope.address(lab.dc.machine.name), cut=cut)
 
 
+def _browsing(scenario: Scenario) -> list[str]:
+    """Who signs in at the client: whoever asks for a page there."""
+    when = scenario.when
+    return [each for each in (when.user, when.after) if each] if isinstance(when, Request) else []
+
+
 def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str]) -> None:
     """Bring up what is not in the directory; machines work side by side, their answers are awaited last."""
     given = scenario.given
@@ -129,7 +136,7 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
                                          affinity=each.connection_affinity)
                 for name, each in given.proxies.items()]
     pending += [lab.client.send("sign_in", principal=scope.principal(label), password=passwords[label])
-                for label in given.users]
+                for label in _browsing(scenario)]
     if given.client_hosts:
         pending.append(lab.client.send("set_hosts", hosts=_hosts(scope)))
     refusals = [each.result() for each in pending]
@@ -144,7 +151,7 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
         _cut_off(scope, lab, cut=False)
         pending = [
             lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
-            *(lab.client.send("sign_out", principal=scope.principal(each)) for each in given.users),
+            *(lab.client.send("sign_out", principal=scope.principal(each)) for each in _browsing(scenario)),
         ]
         pending += [lab.front_end(name).send("set_proxy") for name in given.proxies]
         if given.client_hosts:

@@ -9,7 +9,16 @@ from doublehop import directory
 from doublehop.errors import LabError
 from doublehop.kdclog import RESULT, parse
 from doublehop.lab import Lab
-from doublehop.model import BackEndSaw, ClientSaw, FrontEndSaw, KdcLine, Observation, Registration, Request
+from doublehop.model import (
+    BackEndSaw,
+    ClientSaw,
+    FrontEndSaw,
+    KdcLine,
+    Observation,
+    Registration,
+    Request,
+    Role,
+)
 from doublehop.scope import Scope
 from doublehop.wait import until
 
@@ -70,7 +79,7 @@ def _page(client: ClientSaw) -> dict[str, Any]:
 def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, lab: Lab) -> None:
     """A front end that stumbles, or a database that is not there, says nothing about delegation."""
     if client.status >= INTERNAL_ERROR:
-        lines = [line for name in scope.given.front_ends for line in lab.front_end(name).log()]
+        lines = [line for name in scope.topology.of(Role.FRONT_END) for line in lab.front_end(name).log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
     for name, saw in page.get("back_ends", {}).items():
         if saw.get("error") == "BACK_END_UNREACHABLE":
@@ -93,8 +102,9 @@ def _back_end(told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
 
 
 def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
-    """The last token that any of the scenario's front ends took for nobody's, with its reason."""
-    logs = [each for name in scope.given.front_ends for each in lab.front_end(name).ask("log")]
+    """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
+    pending = [lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)]
+    logs = [each for log in pending for each in log.result()]
     return next((each for each in reversed(logs) if each["error"]), None)
 
 

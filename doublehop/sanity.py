@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Encryption, Expect, Given, Principal, Registration, Request, Role, Scenario, Scheme
+from doublehop.model import Encryption, Given, Principal, Registration, Request, Role, Scenario, Scheme
+from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -28,6 +29,12 @@ LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
 def check(scenario: Scenario, topology: Topology, where: str) -> None:
     """Refuse what no lab could be given: unknown machines, accounts, names and pools, and senseless outcomes."""
+    check_question(scenario, topology, where)
+    _check_expect(scenario, scope_of(scenario.id, scenario.given, topology), where)
+
+
+def check_question(scenario: Scenario, topology: Topology, where: str) -> None:
+    """Refuse what could not be given or asked, whatever is expected of it."""
     given, scope = scenario.given, scope_of(scenario.id, scenario.given, topology)
     _check_names(given, scope, f"{where}.given")
     _check_principals(given, scope, f"{where}.given")
@@ -76,7 +83,8 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
         for each in facts.principals_allowed_to_delegate_to_account:
             _resolved(scope.account, each, f"{where}: {label}", "account")
     for label, text in given.duplicate_spns.items():
-        _resolved(scope.account, label, f"{where}.duplicate_spns", "account")
+        if label not in owned:
+            raise InputError(f"{where}.duplicate_spns", f"no user or account is called {label!r}")
         _resolved(scope.fill, text, f"{where}.duplicate_spns.{label}", "name")
 
 
@@ -195,19 +203,16 @@ def _check_protocols(front_end: FrontEnd, scope: Scope, where: str) -> None:
 def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
     match scenario.when:
         case Registration() as registration:
-            _check_registration(registration, scenario.expect, scope, where)
+            _check_registration(registration, scope, where)
         case Request() as request:
             _check_request(request, scope, where)
-            _check_outcome(request, scenario.expect, scope, where)
 
 
-def _check_registration(when: Registration, expect: Expect, scope: Scope, where: str) -> None:
+def _check_registration(when: Registration, scope: Scope, where: str) -> None:
     _resolved(scope.fill, when.register, f"{where}.when.register", "name")
-    _resolved(scope.account, when.on, f"{where}.when.on", "account")
+    _resolved_owner(scope, when.on, f"{where}.when.on")
     if when.by != "administrator":
-        _resolved(scope.account, when.by, f"{where}.when.by", "account")
-    if not expect.directory:
-        raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+        _resolved_owner(scope, when.by, f"{where}.when.by")
 
 
 def _check_request(when: Request, scope: Scope, where: str) -> None:
@@ -219,15 +224,29 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     if when.after and (when.after not in scope.given.users or when.after == when.user):
         raise InputError(f"{where}.when.after", f"expected another user, not {when.after!r}")
     if when.act_as:
-        _resolved(scope.account, when.act_as, f"{where}.when.act_as", "account")
+        _resolved_owner(scope, when.act_as, f"{where}.when.act_as")
     pages, known = scope.given.back_ends, {**BACK_END_SERVICES, **scope.given.back_ends}
     for each in when.back_ends:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
+    if not World(scope).listens(url_of(when, scope)):
+        raise InputError(f"{where}.when.get", f"nothing listens at {scope.fill(when.get)}")
 
 
-def _check_outcome(when: Request, expect: Expect, scope: Scope, where: str) -> None:
+def _resolved_owner(scope: Scope, label: str, where: str) -> None:
+    """An account that a scenario may speak of: its own, or a member's."""
+    _resolved(scope.account, label, where, "account")
+    if label.rstrip("$") in scope.topology.machines.keys() - set(scope.topology.members):
+        raise InputError(where, f"{label!r} is no member of the domain with an account to change")
+
+
+def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
+    when, expect = scenario.when, scenario.expect
+    if isinstance(when, Registration):
+        if not expect.directory:
+            raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+        return
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
     for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
         if expect.scheme == scheme and not willing:

@@ -93,8 +93,8 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
-        yield from _compare("KDC", f"answer for {service}", expect.fails[name],
-                            _answer(_line_for(service, observation.kdc)))
+        line = _line_for(service, observation.kdc) or _ticket_to_itself(observation.kdc)
+        yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
 
 
 def service_of(name: str, scope: Scope) -> str:
@@ -115,6 +115,11 @@ def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
 def _unread(lines: tuple[KdcLine, ...]) -> KdcLine | None:
     """The last ticket request that the KDC refused before it came to the service's name."""
     return next((each for each in reversed(lines) if each.kind == "TGS" and not each.service), None)
+
+
+def _ticket_to_itself(lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last request of an account for a ticket to itself (S4U2Self), which comes before any to a back end."""
+    return next((each for each in reversed(lines) if each.kind == "TGS" and each.service == each.client), None)
 
 
 def _tickets(service: str, lines: tuple[KdcLine, ...]) -> list[KdcLine]:

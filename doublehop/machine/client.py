@@ -6,7 +6,6 @@ reports what the client saw and judges nothing.
 
 import os
 import socket
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ if find_spec("krb5") is None:
     # passwords and keytabs. The probe uses the user's credential cache, as a browser does.
     sys.modules["krb5"] = ModuleType("krb5")
 
+import gssapi
 import requests
 import requests_kerberos
 import spnego
@@ -73,11 +73,12 @@ def change(*, changes: list[Change]) -> dict[str, Any]:
 
 def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
     """Try one change that may be refused, as administrator or as another account."""
+    administrator: Directory = _directory["admin"]
     if not user:
-        return str(_directory["admin"].attempt(change))
+        return administrator.attempt(change, administrator)
     directory = Directory(host=dc, user=user, password=password)
     try:
-        return directory.attempt(change)
+        return directory.attempt(change, administrator)
     finally:
         directory.close()
 
@@ -95,11 +96,13 @@ def sign_in(*, principal: str, password: str, default: bool = False) -> str:
     """
     ccache = DEFAULT_CCACHE if default else _ccache(principal)
     ccache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["kinit", "-c", f"FILE:{ccache}", principal], input=password, capture_output=True, text=True,
-        timeout=REQUEST_SECONDS, check=False,
-    )
-    return "" if done.returncode == 0 else done.stderr.strip()
+    name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)
+    try:
+        credentials = gssapi.raw.acquire_cred_with_password(name, password.encode(), usage="initiate").creds
+        gssapi.raw.store_cred_into({"ccache": f"FILE:{ccache}"}, credentials, usage="initiate", overwrite=True)
+    except gssapi.exceptions.GSSError as failure:
+        return str(failure)
+    return ""
 
 
 def sign_out(*, principal: str) -> None:

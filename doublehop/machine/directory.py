@@ -54,13 +54,16 @@ class Directory:
             raise
         return undo
 
-    def attempt(self, change: Change) -> str:
-        """Try one change that may be refused; gives LDAP's name for the result and takes a success back."""
+    def attempt(self, change: Change, administrator: "Directory") -> str:
+        """Try one change that may be refused; gives LDAP's name for the result.
+
+        A success is taken back by an administrator: who may add a value may not be allowed to write the others.
+        """
         try:
             undo = HANDLERS[change["do"]](self, change)
         except LDAPOperationResult as refusal:
             return str(refusal.description)
-        self.apply(undo)
+        administrator.apply(undo)
         return "success"
 
     def read(self, dn: str, attributes: list[str]) -> dict[str, list[str]]:
@@ -107,8 +110,16 @@ class Directory:
         before = self._raw(change["dn"], [name])[name]
         values = [_value(each) for each in change["values"]]
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
-        return [{"do": "modify", "how": "replace", "dn": change["dn"], "attribute": name,
-                 "values": [{"base64": base64.b64encode(each).decode()} for each in before]}]
+        return [self._restoring(change["dn"], name, before)]
+
+    def _keep(self, change: Change) -> list[Change]:
+        """Change nothing; what is there now is what undoing comes back to."""
+        name = change["attribute"]
+        return [self._restoring(change["dn"], name, self._raw(change["dn"], [name])[name])]
+
+    def _restoring(self, dn: str, name: str, values: list[bytes]) -> Change:
+        return {"do": "modify", "how": "replace", "dn": dn, "attribute": name,
+                "values": [{"base64": base64.b64encode(each).decode()} for each in values]}
 
     def managed_password(self, dn: str) -> bytes:
         """The current password of a gMSA, if this connection's account may have it.
@@ -137,6 +148,7 @@ HANDLERS = {
     "add": Directory._add,
     "delete": Directory._delete,
     "modify": Directory._modify,
+    "keep": Directory._keep,
     "allow-to-act": Directory._allow_to_act,
     "allow-to-retrieve-password": Directory._allow_to_retrieve,
     "add-tree": Directory._add_tree,

@@ -41,8 +41,9 @@ def test_a_user_is_added_with_password_and_aes_keys(plan):
 
 
 def test_an_account_gets_its_names_and_rights(plan):
-    (change,) = plan(names={}, accounts={"pool": Principal(
+    kept, change = plan(names={}, accounts={"pool": Principal(
         spns=("HTTP/{web1}",), allowed_to_delegate_to=("MSSQLSvc/{sql1}", "MSSQLSvc/{sql1}:1433"))})
+    assert kept["do"] == "keep"
     assert change["attributes"]["servicePrincipalName"] == ["HTTP/web1.doublehop.test"]
     assert change["attributes"]["msDS-AllowedToDelegateTo"] == [
         "MSSQLSvc/sql1.doublehop.test", "MSSQLSvc/sql1.doublehop.test:1433"]
@@ -68,7 +69,7 @@ def test_a_claim_is_one_bit_of_user_account_control(plan, fact, bit):
 
 def test_a_computer_is_changed_only_in_what_is_said_of_it(plan):
     assert plan(computers={"web1": Principal()}) == []
-    changes = plan(computers={"web1": Principal(
+    _, *changes = plan(computers={"web1": Principal(
         spns=("HTTP/{web1}",), without_spns=("HOST/{web1}",), allowed_to_delegate_to=("MSSQLSvc/{sql1}",))})
     assert [(each["how"], each["attribute"], each["values"]) for each in changes] == [
         ("delete", "servicePrincipalName", ["HOST/web1.doublehop.test"]),
@@ -126,7 +127,7 @@ def test_encryption_types_are_one_number(plan, types, value):
 
 
 def test_a_gmsa_has_no_password_of_ours_and_says_who_may_have_it(plan):
-    account, allowed = plan(accounts={"pool": Principal(
+    _, account, allowed = plan(accounts={"pool": Principal(
         principals_allowed_to_retrieve_managed_password=("web1",), spns=("HTTP/{web1}",))})
     dn = "CN=s1-pool,CN=Managed Service Accounts,DC=DOUBLEHOP,DC=TEST"
     assert account == {"do": "add", "dn": dn, "attributes": {
@@ -205,3 +206,20 @@ def test_a_password_appears_in_its_own_attribute_only(topology, password):
     assert len(secret) == 2
     assert password not in json.dumps(changes)
     assert base64.b64encode(f'"{password}"'.encode("utf-16-le")).decode() not in json.dumps(changes)
+
+
+@pytest.mark.parametrize(("spn", "machines"), [
+    ("HTTP/{web1}", ["WEB1"]), ("HTTP/{web1}:8080", ["WEB1"]), ("http/web2", ["WEB2"]), ("HTTP/old.{web1}", []),
+    ("HTTP/{portal}", []), ("nothing", []),
+])
+def test_a_computers_spns_are_kept_when_its_host_is_given_elsewhere(topology, spn, machines):
+    """Samba writes HOST/<host> of the computer anew, in another spelling, and nothing would take that back."""
+    scope = Scope(topology=topology, given=Given(names={"portal": "A web1"}), prefix="s1")
+    assert list(directory.kept(scope, [spn])) == [
+        {"do": "keep", "dn": f"CN={each},CN=Computers,DC=DOUBLEHOP,DC=TEST", "attribute": "servicePrincipalName"}
+        for each in machines]
+
+
+def test_what_is_kept_comes_before_every_change(plan):
+    changes = plan(accounts={"pool": Principal(spns=("HTTP/{web1}",))}, computers={"web1": Principal(spns=("X/y",))})
+    assert [each["do"] for each in changes] == ["keep", "modify", "add"]

@@ -27,7 +27,7 @@ given.users.alice.account_not_delegated = true
 given.accounts.pool = { spns = ["HTTP/{portal}"], allowed_to_delegate_to = ["MSSQLSvc/{sql1}"], sql_login = false }
 given.computers.sql1.principals_allowed_to_delegate_to_account = ["pool"]
 given.duplicate_spns.pool = "HTTP/{web1}"
-given.client_hosts."{web1}" = "web2"
+given.client_hosts = { "{web1}" = "web2", "{portal}" = "web1" }
 given.back_ends.api = "http://{web2}/whoami"
 given.dc_unreachable_from = ["client1", "sql1"]
 given.clocks.web1 = "+10m"
@@ -70,6 +70,7 @@ MSSQLSvc/sql1.doublehop.test; has no login at the database
   computer SQL1$: lets pool act on behalf of others (RBCD)
   PREFIX-pool holds HTTP/web1.doublehop.test as well, against the directory's own check
   the client's hosts file says that web1.doublehop.test is web2
+  the client's hosts file says that portal.PREFIX.doublehop.test is web1
   back end api: the page http://web2.doublehop.test/whoami
   the clock of web1 is off by +10m
   once users have signed in, PREFIX-alice is disabled

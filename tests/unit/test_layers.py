@@ -15,11 +15,11 @@ ROOT = PACKAGE.parent
 LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
     "pure": ["topology", "scope", "sanity", "catalogue", "directory", "kdclog", "verdict", "explain", "report",
-             "render", "sources"],
+             "render", "sources", "rules", "rules.*", "departures", "draw", "generated"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates"],
+            "certificates", "explore"],
     "faces": ["pytest_plugin", "cli", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""

@@ -130,8 +130,8 @@ def test_a_refusal_takes_back_what_came_before_it(lab_directory, entries):
 
 
 def test_an_attempt_says_how_it_ended_and_leaves_nothing(lab_directory, entries):
-    assert lab_directory.attempt(ADD_SPN) == "success"
-    assert lab_directory.attempt(TWICE) == "entryAlreadyExists"
+    assert lab_directory.attempt(ADD_SPN, lab_directory) == "success"
+    assert lab_directory.attempt(TWICE, lab_directory) == "entryAlreadyExists"
     assert entries.content == Entries().content
 
 

@@ -78,8 +78,13 @@ def get_ticket(service: str, host: str, outgoing: Outgoing) -> dict[str, Any] | 
     except gssapi.exceptions.MissingCredentialsError as failure:
         return {"error": "NO_CREDENTIALS", "native": str(failure)}
     except gssapi.exceptions.GSSError as failure:
-        return {"error": name_of(from_minor(failure.min_code)), "native": str(failure)}
+        return refused(failure)
     return None
+
+
+def refused(failure: gssapi.exceptions.GSSError) -> dict[str, Any]:
+    """A back end that was never asked, because the KDC refused the ticket to ask with."""
+    return {"error": name_of(from_minor(failure.min_code)), "native": str(failure)}
 
 
 UNREACHABLE = "BACK_END_UNREACHABLE"

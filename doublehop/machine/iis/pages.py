@@ -11,10 +11,18 @@ from typing import Any
 import gssapi
 
 from doublehop.frontend import Application, ImpersonateAs, PoolIdentity
-from doublehop.machine.iis import keys
+from doublehop.machine.iis import backends, keys
 from doublehop.machine.iis.backends import NOBODY, BackEnd, Outgoing
 from doublehop.machine.iis.chain import PageBackEnd, ask_all
 from doublehop.machine.iis.negotiate import Caller
+
+
+class NoTicketToItself(Exception):
+    """The KDC gave the pool's account no ticket to itself in a user's name (S4U2Self)."""
+
+    def __init__(self, refusal: gssapi.exceptions.GSSError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,9 @@ class Page:
             seen = ask_all(self.back_ends, asked, outgoing)
             if act_as:
                 keys.forget(outgoing.ccache)
+        except NoTicketToItself as failure:
+            thread, outgoing = act_as, NOBODY
+            seen = {each: backends.refused(failure.refusal) for each in asked}
         finally:
             keys.forget(token.ccache)
         left = outgoing is token and any("identity" in each for each in seen.values())
@@ -97,7 +108,10 @@ class Page:
 
     def _protocol_transition(self, upn: str) -> Outgoing:
         """S4U2Self by the pool's account for a user it names (MS-SFU 3.1.5.1.1)."""
-        return _transition(self.worker.account, upn)
+        try:
+            return _transition(self.worker.account, upn)
+        except gssapi.exceptions.GSSError as failure:
+            raise NoTicketToItself(failure) from failure
 
 
 def _transition(account: keys.Account | None, upn: str) -> Outgoing:

@@ -1,0 +1,134 @@
+"""The tables of hop 2: who goes out, on what evidence, whether the KDC allows it, and whom the back end lets in."""
+
+from doublehop.rules.table import WINDOWS, Rule, Table
+
+THREAD = Table(
+    name="thread", question="Who goes out on hop 2?",
+    facts={
+        "acts as": "the page takes on a named user by itself (S4U2Self)",
+        "impersonate": "`no`, `fixed` (a named account) or `caller`",
+        "anonymous": "nobody was authenticated on hop 1",
+        "TGT": "the caller's TGT was forwarded",
+        "NTLM": "the caller came by NTLM, so without any ticket",
+        "identity": "the pool's identity: `machine`, `domain account` or `LocalService`",
+    },
+    rules=(
+        Rule(id="thread.transition-by-nobody", when={"acts as": True, "identity": "LocalService"}, then="nobody",
+             why="LocalService is nobody to the KDC and cannot ask for anyone's ticket.", sources=("B-09", "C-08")),
+        Rule(id="thread.transition", when={"acts as": True}, then="the named user, by S4U2Self",
+             why="The pool's account asks for a ticket to itself in the user's name.", sources=("S-06", "C-08")),
+        Rule(id="thread.fixed", when={"impersonate": "fixed"}, then="the fixed account",
+             why="One account is on every thread, with its own password.", sources=("B-14", "S-28")),
+        Rule(id="thread.anonymous", when={"impersonate": "caller", "anonymous": True}, then="nobody",
+             why="The thread is IUSR, which has no credentials for the network.", sources=("B-13",)),
+        Rule(id="thread.forwarded", when={"impersonate": "caller", "TGT": True}, then="the caller",
+             why="The forwarded TGT gets any ticket in the caller's name.", sources=("C-02",)),
+        Rule(id="thread.ntlm", when={"impersonate": "caller", "NTLM": True}, then="the caller, by S4U2Self",
+             why="The account that checks callers asks for a ticket to itself in the name of one who brought none.",
+             sources=("C-07", "C-08", "S-06")),
+        Rule(id="thread.caller", when={"impersonate": "caller"}, then="the caller, by S4U2Proxy",
+             why="The account that opened the ticket may only ask the KDC for a proxy ticket.",
+             sources=("C-01", "C-04", "B-12")),
+        Rule(id="thread.local-service", when={"identity": "LocalService"}, then="nobody",
+             why="LocalService has no identity on the network.", sources=("B-09",)),
+        Rule(id="thread.pool", then="the pool's identity",
+             why="Without impersonation the worker process goes out as itself.", sources=("B-11", "B-09", "S-28")),
+    ),
+)
+
+SELF = Table(
+    name="self", question="Does the KDC give the pool's account a ticket to itself in the user's name (S4U2Self)?",
+    facts={"has an SPN": "the pool's account holds any SPN at all", "itself": "the user it names is that very account"},
+    rules=(
+        Rule(id="self.not-a-service", when={"has an SPN": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="Without any SPN the account is no service, and nobody gets a ticket to it, itself included.",
+             sources=("C-08", "A-01")),
+        Rule(id="self.itself", when={"itself": True}, then="KDC_KNOWS_NO_S4U",
+             why="The ticket names the account itself, which is how a KDC without S4U would answer.",
+             sources=("C-08",)),
+        Rule(id="self.service", then="issued",
+             why="Any service may ask for a ticket to itself; what it is good for is another question.",
+             sources=("C-08", "C-09")),
+    ),
+)
+
+EVIDENCE = Table(
+    name="evidence", question="Is the evidence for a proxy ticket forwardable?",
+    facts={
+        "sensitive": "the user to be delegated is sensitive and cannot be delegated",
+        "protected": "the user to be delegated is a member of Protected Users",
+        "S4U2Self": "the ticket was made by S4U2Self and not brought by the user",
+        "trusted to authenticate": "the account has TRUSTED_TO_AUTH_FOR_DELEGATION",
+        "empty list": "the account's msDS-AllowedToDelegateTo is empty",
+    },
+    rules=(
+        Rule(id="evidence.sensitive", when={"sensitive": True}, then="not forwardable",
+             why="No ticket of a sensitive user is forwardable, whoever asks for it.", sources=("C-19",)),
+        Rule(id="evidence.protected", when={"protected": True}, then="not forwardable",
+             why="No ticket of a protected user is forwardable.", sources=("C-20", "C-21")),
+        Rule(id="evidence.brought", when={"S4U2Self": False}, then="forwardable",
+             why="The user's own service ticket is forwardable as their TGT is.", sources=("C-04",)),
+        Rule(id="evidence.any-protocol", when={"trusted to authenticate": True}, then="forwardable",
+             why="'Use any authentication protocol' makes the S4U2Self ticket forwardable.", sources=("C-08",)),
+        Rule(id="evidence.empty-list-on-windows", platform=WINDOWS, when={"empty list": True}, then="forwardable",
+             why="With an empty list Windows makes it forwardable all the same: RBCD always allows transition.",
+             sources=("C-17",)),
+        Rule(id="evidence.kerberos-only", then="not forwardable",
+             why="An account that is not trusted to authenticate gets a ticket that is no evidence.",
+             sources=("C-07", "C-32")),
+    ),
+)
+
+SERVICE = Table(
+    name="service", question="Does the KDC issue the back end's ticket?",
+    facts={
+        "credentials": "what goes out: `none`, `TGT` (of whoever goes out) or `proxy` (S4U2Proxy)",
+        "found": "where the back end's SPN is: `exact`, `through HOST`, `twice` or `nowhere`",
+        "evidence": "`forwardable` or `not forwardable`",
+        "listed": "the asked SPN is on the asking account's msDS-AllowedToDelegateTo, letter by letter but for case",
+        "named": "the back end's account names the asking account (RBCD)",
+    },
+    rules=(
+        Rule(id="service.anonymous-on-windows", platform=WINDOWS, when={"credentials": "none"}, then="ANONYMOUS LOGON",
+             why="Windows connects as ANONYMOUS LOGON, which SQL Server refuses with 18456.",
+             sources=("B-12", "B-13")),
+        Rule(id="service.nobody", when={"credentials": "none"}, then="NO_CREDENTIALS",
+             why="There is nothing to ask the KDC with.", sources=("B-09", "B-13")),
+        Rule(id="service.unknown", when={"found": "nowhere"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="The back end's SPN is registered nowhere.", sources=("A-25",)),
+        Rule(id="service.twice-on-windows", platform=WINDOWS, when={"found": "twice"},
+             then="KDC_ERR_PRINCIPAL_NOT_UNIQUE",
+             why="Published traces show error 8 or 7.", sources=("A-10",)),
+        Rule(id="service.twice", when={"found": "twice"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="Two accounts hold the back end's SPN.", sources=("A-10", "A-25")),
+        Rule(id="service.own-ticket", when={"credentials": "TGT"}, then="issued",
+             why="Whoever has a TGT gets a ticket for any service.", sources=("C-02", "B-11")),
+        Rule(id="service.evidence", when={"evidence": "not forwardable"}, then="KDC_ERR_BADOPTION",
+             why="A ticket that is not forwardable is no evidence, whoever grants the pair.",
+             sources=("C-15", "C-19", "C-07")),
+        Rule(id="service.listed", when={"listed": True}, then="issued",
+             why="KCD: the asking account's list has the asked SPN.", sources=("C-04", "C-06")),
+        Rule(id="service.named", when={"named": True}, then="issued",
+             why="RBCD: the back end's account names the asking account.", sources=("C-13", "C-18")),
+        Rule(id="service.not-granted", then="KDC_ERR_BADOPTION",
+             why="Neither side grants the pair.", sources=("C-01", "C-05", "C-14")),
+    ),
+)
+
+LOGIN = Table(
+    name="login", question="Does the back end let them in?",
+    facts={
+        "same account": "the back end's SPN is on the account that runs it",
+        "login": "the back end has a login for whoever goes out",
+    },
+    rules=(
+        Rule(id="login.other-key", when={"same account": False}, then="KRB_AP_ERR_MODIFIED",
+             why="The ticket is sealed for another account's key.", sources=("A-24",)),
+        Rule(id="login.missing", when={"login": False}, then="LOGIN_FAILED",
+             why="Kerberos is in order; the database does not know the name.", sources=("D-07", "D-08")),
+        Rule(id="login.in", then="let in",
+             why="The back end sees whoever went out.", sources=("A-22", "C-02", "B-11")),
+    ),
+)
+
+TABLES = (THREAD, SELF, EVIDENCE, SERVICE, LOGIN)

@@ -55,11 +55,13 @@ def test_the_image_is_read_only(host):
 
 @pytest.mark.parametrize("machine", ["dc1", "web1", "web2", "sql1", "client1"])
 def test_secrets_are_for_their_owner_only(host, machine):
-    found = host(machine).check_output(
-        "find /run /state /tmp -type f \\( -name '*keytab*' -o -name '*ccache*' -o -name 'krb5cc*' -o -name '*.pem'"
+    readable = host(machine).check_output(
+        "find /run /state /tmp -type f \\( -name '*keytab*' -o -name '*ccache*' -o -name 'krb5cc*' -o -name 'secrets.*'"
         " -o -path '/run/ccaches/*' \\) -perm /077"
     )
-    assert found == ""
+    assert readable == ""
+    keys = "find /run /state /tmp -type f -name '*.pem' -perm /077 -exec grep -l 'PRIVATE KEY' {} +"
+    assert host(machine).run(keys).stdout == "", "a certificate is for everybody, its key is not"
 
 
 def test_no_password_is_in_a_process_argument_or_environment(lab, host):

@@ -101,14 +101,14 @@ def start(*, address: str) -> None:
 
 
 def _serve_members() -> None:
-    """Start SMB, which nobody waits for: only NTLM needs it, and a member that does waits by itself.
+    """Start SMB with less priority, since nobody waits for it: only NTLM needs it, and a member waits by itself.
 
     `samba` would start these two among its own services, at the cost of everyone who waits for the KDC.
     """
     Path("/run/samba").mkdir(exist_ok=True)
     for each in FOR_MEMBERS:
         subprocess.Popen(
-            [each, "--foreground", "--no-process-group", "--option=server role check:inhibit=yes"],
+            ["nice", each, "--foreground", "--no-process-group", "--option=server role check:inhibit=yes"],
             stdin=subprocess.DEVNULL, env={**os.environ, **ONLY_USER},
         )
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Given, Role
+from doublehop.model import Given, Role, When
 from doublehop.topology import Topology
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -103,6 +103,13 @@ class Scope:
         if account.lower().startswith(f"{self.prefix}-"):
             return account[len(self.prefix) + 1 :].removesuffix("$")
         return account.lower() if account.endswith("$") else account
+
+
+def web_servers(given: Given, when: When, topology: Topology) -> list[str]:
+    """The web servers that a configuration or its question names; nobody can come to another one."""
+    text = repr((given, when))
+    return [name for name in topology.of(Role.FRONT_END)
+            if name in text or str(topology.machines[name].address) in text]
 
 
 def scope_of(scenario_id: str, given: Given, topology: Topology) -> Scope:

@@ -23,7 +23,7 @@ import requests
 import requests_kerberos
 import spnego
 import spnego.exceptions
-from ldap3.core.exceptions import LDAPException, LDAPOperationResult
+from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import bring_up_network, cut_off, run, serve, until
@@ -53,14 +53,7 @@ def start(*, address: str, prefix: int, dc: str, administrator: str, password: s
 
 def reconnect() -> None:
     """Open the administrator's connection again, for when the domain controller was started anew."""
-    _directory["admin"] = until("the directory", 30, lambda: _connected(**_directory["how"]))
-
-
-def _connected(**how: Any) -> Directory:
-    try:
-        return Directory(**how)
-    except LDAPException as failure:
-        raise ConnectionError(str(failure)) from failure
+    _directory["admin"] = until("the directory", 30, lambda: Directory.signed_in(**_directory["how"]))
 
 
 def change(*, changes: list[Change]) -> dict[str, Any]:
@@ -76,7 +69,7 @@ def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> s
     administrator: Directory = _directory["admin"]
     if not user:
         return administrator.attempt(change, administrator)
-    directory = Directory(host=dc, user=user, password=password)
+    directory = Directory.signed_in(host=dc, user=user, password=password)
     try:
         return directory.attempt(change, administrator)
     finally:

@@ -6,16 +6,19 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
+from multiprocessing import get_context
 
 from doublehop import catalogue, lab, providers, topology
-from doublehop.execute import applied, execute
+from doublehop.execute import Applied, applied, execute
 from doublehop.lab import Lab
 from doublehop.model import Request, Scenario, VerdictKind
 from doublehop.probe import url_of
 from doublehop.wait import until
 
 ROUNDS = 7
+WORKERS = 2
 TOPOLOGY = topology.load()
 SUBJECT = "constrained::listed"
 BARE = ("--option=tls dh params file=",)
@@ -95,12 +98,16 @@ def up_by_hand(scenario: Scenario, running: Lab, options: Sequence[str]) -> floa
 def both_hops_by_hand(scenario: Scenario, running: Lab) -> float:
     """One shell that does the protocol work of both hops."""
     with applied(scenario, running) as standing:
-        assert isinstance(scenario.when, Request)
-        scope = standing.scope
-        script = BOTH_HOPS.format(principal=scope.principal("alice"), account=scope.account("alice"),
-                                  url=f"{scope.fill(scenario.when.get)}?back_ends=", sql=TOPOLOGY.fqdn("sql1"))
-        client = running.machines["client1"]
-        return timed(lambda: client.run("sh", "-c", script, stdin=standing.passwords["alice"]).check())
+        return timed(lambda: hops_by_hand(scenario, standing, running))
+
+
+def hops_by_hand(scenario: Scenario, standing: Applied, running: Lab) -> None:
+    """The same in a configuration that stands."""
+    assert isinstance(scenario.when, Request)
+    scope = standing.scope
+    script = BOTH_HOPS.format(principal=scope.principal("alice"), account=scope.account("alice"),
+                              url=f"{scope.fill(scenario.when.get)}?back_ends=", sql=TOPOLOGY.fqdn("sql1"))
+    running.machines["client1"].run("sh", "-c", script, stdin=standing.passwords["alice"]).check()
 
 
 def renamed(scenarios: Sequence[Scenario], number: int) -> list[Scenario]:
@@ -116,17 +123,46 @@ def memory() -> int:
         return int(file.read().split()[1]) * resource.getpagesize() // 1024
 
 
+def all_by_harness(scenarios: Sequence[Scenario], running: Lab) -> float:
+    """Seconds for these scenarios, one after the other."""
+    started = time.perf_counter()
+    for each in scenarios:
+        agree(each, running)
+    return time.perf_counter() - started
+
+
 def growth(scenarios: Sequence[Scenario], number: int) -> tuple[float, int]:
     """Seconds for each of this many scenarios in one lab, and how much memory they cost this process."""
     chosen = renamed(scenarios, number)
     with fresh_lab() as running:
         agree(scenarios[0], running)
         before = memory()
-        started = time.perf_counter()
-        for each in chosen:
-            agree(each, running)
-        seconds = time.perf_counter() - started
+        seconds = all_by_harness(chosen, running)
         return seconds / number, memory() - before
+
+
+def halves(scenarios: Sequence[Scenario], work: Callable[[Sequence[Scenario], Lab], float]) -> float:
+    """Give each of two processes a lab and every other scenario; gives the seconds of the one that took longer."""
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        return max(pool.map(one_half, [(scenarios[at::WORKERS], work) for at in range(WORKERS)]))
+
+
+def one_half(part: tuple[Sequence[Scenario], Callable[[Sequence[Scenario], Lab], float]]) -> float:
+    """One worker's part in a lab of its own, whose coming up is not counted."""
+    scenarios, work = part
+    with fresh_lab() as running:
+        running.wait_for_all()
+        return work(scenarios, running)
+
+
+def all_by_hand(scenarios: Sequence[Scenario], running: Lab) -> float:
+    """Seconds for as many times both hops by hand, of the one scenario that is set up for it."""
+    subject = catalogue.select(catalogue.load(TOPOLOGY), [SUBJECT])[0]
+    with applied(subject, running) as standing:
+        started = time.perf_counter()
+        for _ in scenarios:
+            hops_by_hand(subject, standing, running)
+        return time.perf_counter() - started
 
 
 def main() -> None:
@@ -147,6 +183,9 @@ def main() -> None:
         both = [(timed(lambda: agree(scenario, standing)), both_hops_by_hand(scenario, standing))
                 for _ in range(3 * ROUNDS)]
     show("one scenario", [each for each, _ in both], [each for _, each in both])
+
+    two = [(halves(every, all_by_harness), halves(every, all_by_hand)) for _ in range(ROUNDS)]
+    show(f"{len(every)} scenarios, {WORKERS} workers", [each for each, _ in two], [each for _, each in two])
 
     sample = [each for each in every if isinstance(each.when, Request) and not each.given.duplicate_spns][:60]
     grown = [(growth(sample, 60), growth(sample, 600)) for _ in range(3)]

@@ -129,30 +129,36 @@ def _computer(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
 def _memberships(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
     if facts.protected_user:
         yield modify(f"CN=Protected Users,CN=Users,{scope.topology.base_dn}", "add", "member", [scope.dn(label)])
-    if facts.groups or facts.domain_local_groups:
-        yield _groups(scope, label, {"g": facts.groups, "l": facts.domain_local_groups})
+    for kind, number in {"g": facts.groups, "l": facts.domain_local_groups}.items():
+        for size in (1 << bit for bit in range(number.bit_length()) if number >> bit & 1):
+            yield _groups(scope.topology, kind, size)
+            yield modify(_group(scope.topology, kind, size, 0), "add", "member", [scope.dn(label)])
 
 
-def _groups(scope: Scope, label: str, numbers: Mapping[str, int]) -> Change:
-    """An organisational unit full of groups, which is taken back in one operation.
+def _unit(topology: Topology, kind: str, size: int) -> str:
+    return f"OU=groups-{kind}{size},{topology.base_dn}"
 
-    The account is a member of the first of each kind, and each group of some later ones: a member of hundreds
-    of groups would have its entry written as many times.
+
+def _group(topology: Topology, kind: str, size: int, number: int) -> str:
+    return f"CN=group-{kind}{size}-{number},{_unit(topology, kind, size)}"
+
+
+def _groups(topology: Topology, kind: str, size: int) -> Change:
+    """So many groups that a member of the first is a member of all; they stay, since making them is slow.
+
+    Any number of groups is a few sets of 1, 2, 4, 8 ... of them. Each group of a set is a member of some later
+    ones: an account that is a member of hundreds of groups by itself would have its entry written as many times.
     """
-    unit = f"OU={scope.account(label)}-groups,{scope.topology.base_dn}"
 
-    def group(kind: str, number: int) -> Change:
-        name = f"{scope.account(label)}-{kind}"
-        member = f"CN={name}{(number - 1) // GROUPS_IN_A_GROUP},{unit}" if number else scope.dn(label)
-        return {"dn": f"CN={name}{number},{unit}", "attributes": {
-            "objectClass": ["group"], "sAMAccountName": [f"{name}{number}"], "groupType": [GROUP_TYPES[kind]],
-            "member": [member],
-        }}
+    def group(number: int) -> Change:
+        attributes = {"objectClass": ["group"], "sAMAccountName": [f"group-{kind}{size}-{number}"],
+                      "groupType": [GROUP_TYPES[kind]]}
+        if number:
+            attributes["member"] = [_group(topology, kind, size, (number - 1) // GROUPS_IN_A_GROUP)]
+        return {"dn": _group(topology, kind, size, number), "attributes": attributes}
 
-    return {"do": "add-tree", "dn": unit, "entries": [
-        {"dn": unit, "attributes": {"objectClass": ["organizationalUnit"]}},
-        *(group(kind, each) for kind, number in numbers.items() for each in range(number)),
-    ]}
+    unit = {"dn": _unit(topology, kind, size), "attributes": {"objectClass": ["organizationalUnit"]}}
+    return {"do": "add-once", "entries": [unit, *(group(each) for each in range(size))]}
 
 
 def plan_after_sign_in(scope: Scope, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

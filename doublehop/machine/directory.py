@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ldap3
-from ldap3.core.exceptions import LDAPCommunicationError, LDAPOperationResult
+from ldap3.core.exceptions import LDAPCommunicationError, LDAPNoSuchObjectResult, LDAPOperationResult
 from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.utils.conv import escape_filter_chars
 
@@ -21,8 +21,6 @@ Change = dict[str, Any]
 MODIFICATIONS = {"add": ldap3.MODIFY_ADD, "delete": ldap3.MODIFY_DELETE, "replace": ldap3.MODIFY_REPLACE}
 OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
-TREE_DELETE = "1.2.840.113556.1.4.805"
-"""LDAP_SERVER_TREE_DELETE_OID (MS-ADTS 3.1.1.3.4.1.15)."""
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
 KEY_VERSION = "msDS-KeyVersionNumber"
@@ -124,15 +122,19 @@ class Directory:
         self._connection.add(change["dn"], attributes=attributes)
         return [{"do": "delete", "dn": change["dn"]}]
 
-    def _add_tree(self, change: Change) -> list[Change]:
-        """Add entries below the first of them; one operation takes all of them back."""
-        for each in change["entries"]:
-            self._add(each)
-        return [{"do": "delete-tree", "dn": change["dn"]}]
-
-    def _delete_tree(self, change: Change) -> list[Change]:
-        self._connection.delete(change["dn"], controls=[(TREE_DELETE, True, None)])
+    def _add_once(self, change: Change) -> list[Change]:
+        """Add entries that stay for as long as the directory does, unless they are there."""
+        if not self._exists(change["entries"][-1]["dn"]):
+            for each in change["entries"]:
+                self._add(each)
         return []
+
+    def _exists(self, dn: str) -> bool:
+        try:
+            self._raw(dn, ["objectClass"])
+        except LDAPNoSuchObjectResult:
+            return False
+        return True
 
     def _set_password(self, change: Change) -> list[Change]:
         """Reset a password; it cannot be read back, so the change says what it was."""
@@ -195,8 +197,7 @@ HANDLERS = {
     "keep": Directory._keep,
     "allow-to-act": Directory._allow_to_act,
     "allow-to-retrieve-password": Directory._allow_to_retrieve,
-    "add-tree": Directory._add_tree,
-    "delete-tree": Directory._delete_tree,
+    "add-once": Directory._add_once,
     "set-password": Directory._set_password,
     "expire-password": Directory._expire_password,
 }

@@ -2,9 +2,15 @@
 
 import base64
 import itertools
+from typing import Any
 
 import pytest
-from ldap3.core.exceptions import LDAPEntryAlreadyExistsResult, LDAPInvalidCredentialsResult, LDAPSocketOpenError
+from ldap3.core.exceptions import (
+    LDAPEntryAlreadyExistsResult,
+    LDAPInvalidCredentialsResult,
+    LDAPNoSuchObjectResult,
+    LDAPSocketOpenError,
+)
 
 from doublehop.machine import directory
 from doublehop.machine.directory import Directory, allowing, current_password
@@ -41,9 +47,8 @@ class Entries:
             raise LDAPEntryAlreadyExistsResult(description="entryAlreadyExists")
         self.content[dn] = {name: list(values) for name, values in attributes.items()}
 
-    def delete(self, dn, controls=()):
-        for each in [each for each in self.content if controls and each.endswith(f",{dn}")] + [dn]:
-            del self.content[each]
+    def delete(self, dn):
+        del self.content[dn]
 
     def modify(self, dn, changes):
         for name, ((how, values),) in changes.items():
@@ -55,6 +60,8 @@ class Entries:
                 del self.content[dn][name]
 
     def search(self, dn, *args, **kwargs):
+        if dn not in self.content:
+            raise LDAPNoSuchObjectResult(description="noSuchObject")
         self.response = [{"raw_attributes": self.content[dn]}]
 
 
@@ -73,7 +80,7 @@ ADD_SPN = {"do": "modify", "how": "add", "dn": "CN=web1", "attribute": "serviceP
 DROP_SPN = {**ADD_SPN, "how": "delete", "values": ["HOST/web1"]}
 ALLOW = {"do": "allow-to-act", "dn": "CN=web1", "principals": ["CN=pool"]}
 TWICE = {"do": "add", "dn": "CN=pool", "attributes": {}}
-TREE = {"do": "add-tree", "dn": "OU=unit", "entries": [
+ONCE: dict[str, Any] = {"do": "add-once", "entries": [
     {"dn": each, "attributes": {"cn": [each]}} for each in ("OU=unit", "CN=a,OU=unit", "CN=b,OU=unit")]}
 CHANGES = [ADD, ADD_SPN, DROP_SPN, ALLOW]
 
@@ -92,12 +99,16 @@ def test_taking_changes_back_leaves_what_was_there(lab_directory, entries, chang
     assert entries.content == Entries().content
 
 
-def test_a_tree_goes_in_one_operation(lab_directory, entries):
-    undo = lab_directory.apply([TREE])
+def test_what_is_added_once_stays_and_is_found_the_next_time(lab_directory, entries):
+    assert lab_directory.apply([ONCE]) == []
     assert {"OU=unit", "CN=a,OU=unit", "CN=b,OU=unit"} <= entries.content.keys()
-    assert undo == [{"do": "delete-tree", "dn": "OU=unit"}]
-    lab_directory.apply(undo)
-    assert entries.content == Entries().content
+    assert lab_directory.apply([ONCE]) == []
+
+
+def test_what_was_added_in_part_is_refused_and_not_taken_for_whole(lab_directory, entries):
+    lab_directory.apply([{**ONCE["entries"][0], "do": "add"}])
+    with pytest.raises(LDAPEntryAlreadyExistsResult):
+        lab_directory.apply([ONCE])
 
 
 def test_a_password_is_set_and_set_back(lab_directory, entries):
@@ -166,6 +177,6 @@ def test_only_a_directory_that_answers_nothing_is_a_connection_error(monkeypatch
     def fail(*args, **kwargs):
         raise failure
 
-    monkeypatch.setattr(directory.ldap3, "Connection", fail)
+    monkeypatch.setattr("ldap3.Connection", fail)
     with pytest.raises(raised):
         Directory.signed_in(host="dc1", user="administrator", password="")

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gssapi
@@ -47,6 +48,8 @@ class Outgoing:
     account: str
 
 
+PSQL = next(Path("/usr/lib/postgresql").glob("*/bin/psql"), "psql")
+"""The program itself; Debian's `psql` in the path is a Perl script that looks for it each time."""
 NOBODY = Outgoing(ccache="FILE:/run/iis/nobody", account="ANONYMOUS")
 """No credential at all: what Windows sends as ANONYMOUS LOGON (row B-12)."""
 
@@ -57,7 +60,7 @@ def ask(back_end: BackEnd, outgoing: Outgoing) -> dict[str, Any]:
     if refusal:
         return refusal
     done = subprocess.run(
-        ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--no-password", "--command", WHO_IS_CONNECTED,
+        [PSQL, "--no-psqlrc", "--tuples-only", "--no-align", "--no-password", "--command", WHO_IS_CONNECTED,
          f"host={back_end.host} port={back_end.port} dbname=postgres user='{outgoing.account}'"
          f" krbsrvname={back_end.service} connect_timeout={SECONDS} require_auth=gss"],
         env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **CLOCK},

@@ -19,6 +19,7 @@ from doublehop.model import (
     Request,
     Result,
     Scenario,
+    Trust,
 )
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -63,7 +64,10 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
     for kind, table in (("user", given.users), ("account", given.accounts), ("computer", given.computers)):
         for label, facts in table.items():
             said = "; ".join(_facts(facts, scope))
-            yield f"{kind} {scope.account(label)}" + (f": {said}" if said else "")
+            yield f"{kind} {scope.login(label)}" + (f": {said}" if said else "")
+    if given.trust != Trust():
+        types = ", ".join(given.trust.supported_encryption_types)
+        yield f"the trust with {scope.topology.across.realm} supports {types}"
     for label, spn in given.duplicate_spns.items():
         yield f"{scope.account(label)} holds {scope.fill(spn)} as well, against the directory's own check"
     for name, machine in given.client_hosts.items():

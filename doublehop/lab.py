@@ -6,7 +6,7 @@ scenarios are *not run* instead of failing for the wrong reason.
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,9 +115,10 @@ class Lab:
     provider: str
     versions: Mapping[str, str]
     has: frozenset[Need]
-    machines: Mapping[str, Machine]
+    machines: dict[str, Machine]
     agents: dict[str, Agent]
     secrets: dict[str, Secret]
+    add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
     broken: str = ""
 
@@ -135,6 +136,17 @@ class Lab:
     def sql(self) -> Agent:
         """The back end's agent."""
         return self.agents[self.topology.only(Role.BACK_END)]
+
+    @property
+    def partner(self) -> Agent | None:
+        """The second domain's controller, once it is there."""
+        there = self.topology.partner is not None
+        return self.agents.get(self.topology.across.only(Role.DOMAIN_CONTROLLER)) if there else None
+
+    @property
+    def databases(self) -> list[Agent]:
+        """The agents of every back end that is there."""
+        return [each for each in self.agents.values() if each.machine.role is Role.BACK_END]
 
     def change(self, changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Change the directory; gives the changes that take it back.
@@ -216,16 +228,16 @@ def provision(machine: Machine, topology: Topology) -> None:
 @contextmanager
 def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[Lab]:
     """Bring a lab up; leaving the context takes it down."""
-    with provider.up(topology, provision, progress) as machines:
+    with provider.up(topology, provision, progress) as site:
         agents: dict[str, Agent] = {}
         try:
-            for name, machine in machines.items():
+            for name, machine in site.machines.items():
                 agents[name] = Agent(machine)
             progress("starting the domain")
             secrets_made, started = _start(topology, agents)
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
-                machines=machines, agents=dict(agents), secrets=secrets_made, started=started,
+                machines=dict(site.machines), agents=agents, secrets=secrets_made, started=started, add=site.add,
             )
         finally:
             for each in agents.values():
@@ -250,6 +262,9 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
     back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
+    if topology.partner is not None:
+        across = topology.across
+        back_ends["partner-sql"] = {"host": across.fqdn(across.only(Role.BACK_END)), "port": 1433}
     domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
@@ -259,7 +274,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    arguments[sql] = {**where(sql), "realm": topology.realm, "logins": sorted(own_accounts), **key}
+    others = [topology.partner.realm] if topology.partner is not None else []
+    arguments[sql] = {**where(sql), "realm": topology.realm, "others": others, "logins": sorted(own_accounts), **key}
     arguments[client] = {
         **where(client), "dc": str(topology.machines[dc].address),
         "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from doublehop.machine import certificates
+from doublehop.machine import certificates, trust
 from doublehop.machine.agent import bring_up_network, run, serve, until
 
 STATE = Path("/state")
@@ -164,6 +164,21 @@ def _answers(samba: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
         return True
 
 
+def domain_sid() -> str:
+    """What the domain's own accounts have in front of their numbers."""
+    return str(_open_directory().get_domain_sid())
+
+
+def make_trust(*, dns: str, netbios: str, sid: str, secret: str) -> None:
+    """Trust another forest and be trusted by it; the KDC reads that anew for each request."""
+    trust.make(_open_directory(), dns=dns, netbios=netbios, sid=sid, secret=secret)
+
+
+def set_trust_encryption_types(*, dns: str, bits: int) -> None:
+    """Change the types of a trust, which the directory takes from LSA's own tools and never over LDAP."""
+    trust.set_encryption_types(_open_directory(), dns=dns, bits=bits)
+
+
 def log_mark() -> int:
     """Where the KDC's log ends now, in bytes."""
     return LOG.stat().st_size
@@ -213,5 +228,6 @@ if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
         "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
-        "issue_certificate": certificates.issue_certificate,
+        "issue_certificate": certificates.issue_certificate, "domain_sid": domain_sid, "make_trust": make_trust,
+        "set_trust_encryption_types": set_trust_encryption_types,
     })

@@ -37,6 +37,7 @@ def test_every_configuration_file_is_filled_in(topology):
 def test_a_machine_knows_itself_and_the_domain_controller_without_dns(topology):
     assert topology.files_for("web1")["/etc/hosts"].splitlines() == [
         "127.0.0.1 localhost", "10.93.0.10 dc1.doublehop.test dc1", "10.93.0.21 web1.doublehop.test web1",
+        "10.93.0.12 dc2.partner.test", "10.93.0.32 sql2.partner.test",
     ]
 
 

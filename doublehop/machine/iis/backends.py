@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import gssapi
@@ -45,6 +46,18 @@ class Outgoing:
 
     ccache: str
     account: str
+
+
+@cache
+def _own_realm() -> str:
+    """The realm that this machine's Kerberos library takes for its own."""
+    return str(gssapi.Name("nobody", gssapi.NameType.user).canonicalize(gssapi.MechType.kerberos)).rpartition("@")[2]
+
+
+def login_of(principal: str) -> str:
+    """What a database calls a caller: by the account alone, or with the realm when that is another one."""
+    account, _, realm = principal.partition("@")
+    return account if realm in {"", _own_realm()} else principal
 
 
 NOBODY = Outgoing(ccache="FILE:/run/iis/nobody", account="ANONYMOUS")

@@ -140,8 +140,7 @@ class Lab:
     @property
     def partner(self) -> Agent | None:
         """The second domain's controller, once it is there."""
-        there = self.topology.partner is not None
-        return self.agents.get(self.topology.across.only(Role.DOMAIN_CONTROLLER)) if there else None
+        return self.agents.get(self.topology.across.only(Role.DOMAIN_CONTROLLER))
 
     @property
     def databases(self) -> list[Agent]:
@@ -261,10 +260,9 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
-    back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
-    if topology.partner is not None:
-        across = topology.across
-        back_ends["partner-sql"] = {"host": across.fqdn(across.only(Role.BACK_END)), "port": 1433}
+    across = topology.across
+    back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433},
+                 "partner-sql": {"host": across.fqdn(across.only(Role.BACK_END)), "port": 1433}}
     domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
@@ -274,8 +272,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    others = [topology.partner.realm] if topology.partner is not None else []
-    arguments[sql] = {**where(sql), "realm": topology.realm, "others": others, "logins": sorted(own_accounts), **key}
+    arguments[sql] = {**where(sql), "realm": topology.realm, "others": [across.realm], **key,
+                      "logins": sorted(own_accounts)}
     arguments[client] = {
         **where(client), "dc": str(topology.machines[dc].address),
         "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],

@@ -36,7 +36,7 @@ class Scope:
             return f"{label}.{self.subdomain}"
         if label in self.topology.machines:
             return self.topology.fqdn(label)
-        if self.topology.partner is not None and label in self.topology.partner.machines:
+        if label in self.topology.partner.machines:
             return self.topology.across.fqdn(label)
         raise KeyError(label)
 
@@ -104,11 +104,6 @@ class Scope:
         """
         return self.fill(self.given.back_ends[name])
 
-    @property
-    def _realms(self) -> set[str]:
-        partner = self.topology.partner
-        return {self.topology.realm} if partner is None else {self.topology.realm, partner.realm}
-
     def _netbios(self, label: str) -> str:
         if label not in self.topology.machines:
             raise KeyError(f"{label}.netbios")
@@ -123,8 +118,8 @@ class Scope:
         account = name.rpartition("\\")[2]
         if account.lower().startswith(f"{self.prefix}-"):
             label = account[len(self.prefix) + 1 :].removesuffix("$")
-            elsewhere = realm in self._realms and realm != self.domain_of(label).realm
-            return identity if elsewhere else label
+            realms = {self.topology.realm, self.topology.partner.realm}
+            return identity if realm in realms - {self.domain_of(label).realm} else label
         return account.lower() if account.endswith("$") else account
 
 

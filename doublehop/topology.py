@@ -48,7 +48,7 @@ class Partner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper. Without a `partner` there is one domain and no trust."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
 
     __pydantic_config__ = STRICT
 
@@ -57,16 +57,11 @@ class Topology:
     network: ipaddress.IPv4Network
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
-    partner: Partner | None = None
+    partner: Partner
 
     @property
     def across(self) -> "Topology":
-        """The lab as the second domain sees it: that domain is its own, and this one is its partner.
-
-        Raises LookupError when there is no second domain.
-        """
-        if self.partner is None:
-            raise LookupError("the topology has no partner")
+        """The lab as the second domain sees it: that domain is its own, and this one is its partner."""
         return Topology(
             realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
             machines=self.partner.machines,
@@ -105,15 +100,11 @@ class Topology:
         dc = self.machines[self.only(Role.DOMAIN_CONTROLLER)].address
         hosts = "".join(f"{each.address} {self.fqdn(name)} {name}\n" for name, each in self.machines.items()
                         if name == machine or each.role is Role.DOMAIN_CONTROLLER)
+        across = self.across
+        hosts += "".join(f"{each.address} {across.fqdn(name)}\n" for name, each in across.machines.items())
+        partner_kdc = across.machines[across.only(Role.DOMAIN_CONTROLLER)].address
         values = {"realm": self.realm, "dns": self.dns, "dc": str(dc), "kdc": str(dc), "enforce_ok_as_delegate": "true",
-                  "partner_realm": "", "partner_domain": ""}
-        if self.partner is not None:
-            across = self.across
-            hosts += "".join(f"{each.address} {across.fqdn(name)}\n" for name, each in across.machines.items())
-            values["partner_realm"] = (f"    {across.realm} = {{\n"
-                                       f"        kdc = {across.machines[across.only(Role.DOMAIN_CONTROLLER)].address}\n"
-                                       "    }\n")
-            values["partner_domain"] = f"    .{across.dns} = {across.realm}\n    {across.dns} = {across.realm}\n"
+                  "partner_realm": across.realm, "partner_dns": across.dns, "partner_kdc": str(partner_kdc)}
         return {
             "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
             "/etc/hostname": f"{machine}\n",
@@ -161,11 +152,10 @@ def _check(topology: Topology, path: str) -> None:
         if not topology.of(role):
             raise InputError(path, f"machines: expected at least one with role {role.value!r}")
     named = {f"machines.{name}": (name, each) for name, each in topology.machines.items()}
-    if topology.partner is not None:
-        for role in (Role.DOMAIN_CONTROLLER, Role.BACK_END):
-            if not topology.across.of(role):
-                raise InputError(path, f"partner.machines: expected one with role {role.value!r}")
-        named |= {f"partner.machines.{name}": (name, each) for name, each in topology.partner.machines.items()}
+    for role in (Role.DOMAIN_CONTROLLER, Role.BACK_END):
+        if not topology.across.of(role):
+            raise InputError(path, f"partner.machines: expected one with role {role.value!r}")
+    named |= {f"partner.machines.{name}": (name, each) for name, each in topology.partner.machines.items()}
     seen: dict[ipaddress.IPv4Address, str] = {}
     names: set[str] = set()
     for key, (name, each) in named.items():

@@ -14,6 +14,7 @@ from doublehop.model import (
     FrontEndSaw,
     KdcLine,
     Observation,
+    Role,
     Verdict,
     VerdictKind,
 )
@@ -106,7 +107,10 @@ def service_of(name: str, scope: Scope) -> str:
     Of a chain such as `api.sql` it is the last link's; each link before it is a back end of its own.
     """
     last = name.rpartition(".")[2]
-    return f"HTTP/{urlsplit(scope.page(last)).hostname}" if last in scope.given.back_ends else BACK_END_SERVICES[last]
+    if last in scope.given.back_ends:
+        return f"HTTP/{urlsplit(scope.page(last)).hostname}"
+    across = scope.topology.across
+    return BACK_END_SERVICES[last] + (across.fqdn(across.only(Role.BACK_END)) if last in BEYOND else "")
 
 
 def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:

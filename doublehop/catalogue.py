@@ -204,7 +204,8 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
         yield Need.NETWORK
     if given.clocks:
         yield Need.CLOCKS
-    of_the_partner = any(each.domain is Domain.PARTNER for each in given.users.values())
+    of_the_partner = (any(each.domain is Domain.PARTNER for each in given.users.values())
+                      or bool(given.computers.keys() & topology.partner.machines.keys()))
     if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
         yield Need.TRUST
 

@@ -40,7 +40,8 @@ def bring_up(lab: Lab) -> None:
     del key["name"]
     started = [
         agents[dc].send("start", address=str(across.machines[dc].address)),
-        agents[sql].send("start", **where(sql), realm=lab.topology.realm, others=[across.realm], logins=[], **key),
+        agents[sql].send("start", **where(sql), realm=lab.topology.realm, others=[across.realm], **key,
+                         logins=[f"{each.upper()}$" for each in lab.topology.members]),
     ]
     for pending in started:
         pending.result()

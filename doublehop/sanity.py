@@ -80,7 +80,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     owned = {**given.users, **given.accounts}
     _check_labels(given, scope, where)
     for label, facts in given.computers.items():
-        if label not in scope.topology.members:
+        if label not in {*scope.topology.members, *scope.topology.across.members}:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
         _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
                 "keytab_encryption_types", "aes_keys", MANAGED)
@@ -149,6 +149,11 @@ def _check_domains(given: Given, topology: Topology, where: str) -> None:
     beyond = {label: each for label, each in given.users.items() if each.domain is Domain.PARTNER}
     for label, facts in {**given.accounts, **given.computers}.items():
         _refuse(f"{where}: {label}", facts, "domain")
+    for label in given.computers.keys() & topology.partner.machines.keys():
+        granted = Principal(principals_allowed_to_delegate_to_account=
+                            given.computers[label].principals_allowed_to_delegate_to_account)
+        if given.computers[label] != granted:
+            raise InputError(f"{where}.computers.{label}", "expected principals_allowed_to_delegate_to_account alone")
     for label, facts in beyond.items():
         _refuse(f"{where}.users.{label}", facts, "spns", "allowed_to_delegate_to", "protected_user", "groups",
                 "domain_local_groups", "principals_allowed_to_delegate_to_account")
@@ -170,7 +175,7 @@ def _check_labels(given: Given, scope: Scope, where: str) -> None:
         if not LABEL.fullmatch(label):
             raise InputError(where, f"expected a label of lower-case letters, digits and dashes, not {label!r}")
     for label in [*given.users, *given.accounts]:
-        if label in scope.topology.machines:
+        if label in {*scope.topology.machines, *scope.topology.partner.machines}:
             raise InputError(where, f"{label!r} is a machine already")
         if len(scope.account(label)) > LONGEST_ACCOUNT:
             raise InputError(where, f"{label!r} is too long for an account name")

@@ -41,9 +41,10 @@ class Scope:
         raise KeyError(label)
 
     def domain_of(self, label: str) -> Topology:
-        """The domain that the account behind a label is of, as that domain sees the lab."""
+        """The domain that the account behind a label is of, as that domain sees the lab; an unknown one is of ours."""
         user = self.given.users.get(label)
-        return self.topology.across if user is not None and user.domain is Domain.PARTNER else self.topology
+        beyond = user.domain is Domain.PARTNER if user is not None else label.rstrip("$") in self.topology.partner.machines
+        return self.topology.across if beyond else self.topology
 
     @property
     def client_reaches_dc(self) -> bool:
@@ -61,7 +62,7 @@ class Scope:
         """
         if label in self.given.users or label in self.given.accounts:
             return f"{self.prefix}-{label}{'$' if self._managed(label) else ''}"
-        if label.rstrip("$") in self.topology.machines:
+        if label.rstrip("$") in {*self.topology.machines, *self.topology.partner.machines}:
             return f"{label.rstrip('$').upper()}$"
         raise KeyError(label)
 

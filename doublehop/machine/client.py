@@ -4,6 +4,7 @@ It also carries directory changes to the domain controller, as an administrator'
 reports what the client saw and judges nothing.
 """
 
+import base64
 import os
 import socket
 import sys
@@ -78,12 +79,22 @@ def _administrator(dn: str) -> Directory:
     return found or _directory["admin"]
 
 
+def _with_sids_of_others(change: Change, directory: Directory) -> Change:
+    """Name principals of other directories by their SIDs; this one knows them by nothing else."""
+    def named(dn: str) -> str | dict[str, str]:
+        other = _administrator(dn)
+        return dn if other is directory else {"base64": base64.b64encode(other.sid(dn)).decode()}
+
+    return {**change, "principals": [named(each) for each in change["principals"]]} if "principals" in change else change
+
+
 def change(*, changes: list[Change]) -> dict[str, Any]:
     """Apply directory changes as administrator; gives their undo, or why the directories took none of them."""
     undo: list[Change] = []
     try:
         for directory in (_directory["admin"], *_others.values()):
-            undo[:0] = directory.apply([each for each in changes if _administrator(each["dn"]) is directory])
+            own = [each for each in changes if _administrator(each["dn"]) is directory]
+            undo[:0] = directory.apply([_with_sids_of_others(each, directory) for each in own])
     except LDAPOperationResult as refusal:
         change(changes=undo)
         return {"refused": str(refusal)}

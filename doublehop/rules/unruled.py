@@ -6,9 +6,8 @@ The list names facts and never scenarios, so that it says the same of one that n
 from collections.abc import Callable, Mapping
 
 from doublehop.frontend import HTTPS, HttpSys, TokenChecking, WindowsAuthentication
-from doublehop.model import Domain, Principal, Request, Role, Scenario, Trust
+from doublehop.model import Principal, Request, Role, Scenario, Trust
 from doublehop.topology import Topology
-from doublehop.verdict import BEYOND
 
 FEW_GROUPS = 50
 """With so few a ticket fits into every limit of HTTP.sys and of the token (rows B-28, B-29)."""
@@ -89,14 +88,9 @@ def _another(scenario: Scenario, _: Topology) -> bool:
     return isinstance(scenario.when, Request) and bool(scenario.when.after)
 
 
-def _trusts(scenario: Scenario, _: Topology) -> bool:
-    beyond = any(each.domain is Domain.PARTNER for each in scenario.given.users.values())
-    asked = isinstance(scenario.when, Request) and bool(BEYOND & {*scenario.when.back_ends})
-    return beyond or asked or scenario.given.trust != Trust()
-
-
-def _policy(scenario: Scenario, _: Topology) -> bool:
-    return isinstance(scenario.when, Request) and bool(scenario.when.client.encryption_types)
+def _policies(scenario: Scenario, _: Topology) -> bool:
+    limited = isinstance(scenario.when, Request) and bool(scenario.when.client.encryption_types)
+    return limited or scenario.given.trust != Trust()
 
 
 FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
@@ -112,7 +106,6 @@ FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
     "servers that do not reach the domain controller": _cut_off,
     "changes after sign-in": _later,
     "another user before": _another,
-    "a second domain": _trusts,
-    "the client's encryption types": _policy,
+    "encryption types of clients and trusts": _policies,
 }
 """Each kind of fact that is still missing; one leaves this list when a table asks for it."""

@@ -35,7 +35,7 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
-    controllers = [lab.dc, *([lab.partner] if lab.partner is not None else [])]
+    controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
     marks = [(each, each.ask("log_mark")) for each in controllers]
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
@@ -112,7 +112,8 @@ def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
 def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int]]) -> tuple[KdcLine, ...]:
     """Every KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result.
 
-    A user of another domain whom its KDC refers to nobody leaves a line of that refusal and no other.
+    The servers' own KDC comes last, as it does for a user of another domain. Whom the first KDC refers to nobody
+    leaves a line of that refusal and no other.
     """
 
     def lines() -> tuple[KdcLine, ...] | None:

@@ -257,6 +257,10 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
         raise InputError(f"{where}.when.after", f"expected another user, not {when.after!r}")
+    beyond = [each for each in (when.user, when.after) if each and scope.domain_of(each) is not scope.topology]
+    if beyond and (when.client.ntlm or when.client.basic):
+        raise InputError(f"{where}.when.client", "expected neither ntlm nor basic with a user of the partner's domain: "
+                                                 "the lab's trust carries Kerberos alone")
     if not KEYTAB_TYPES.issuperset(when.client.encryption_types):
         raise InputError(f"{where}.when.client.encryption_types", f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
     if when.act_as:

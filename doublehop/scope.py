@@ -43,7 +43,8 @@ class Scope:
     def domain_of(self, label: str) -> Topology:
         """The domain that the account behind a label is of, as that domain sees the lab; an unknown one is of ours."""
         user = self.given.users.get(label)
-        beyond = user.domain is Domain.PARTNER if user is not None else label.rstrip("$") in self.topology.partner.machines
+        theirs = label.rstrip("$") in self.topology.partner.machines
+        beyond = theirs if user is None else user.domain is Domain.PARTNER
         return self.topology.across if beyond else self.topology
 
     @property

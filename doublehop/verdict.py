@@ -66,7 +66,8 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
     if spn and scope.client_reaches_dc:
-        line = _line_for(spn, observation.kdc) or _refused_referral(scope, observation.kdc) or _unread(observation.kdc)
+        refused = _refused_referral(scope.topology.realm, observation.kdc)
+        line = _line_for(spn, observation.kdc) or refused or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
@@ -96,8 +97,8 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
-        refused = _across(scope, observation.kdc) if name in BEYOND else _line_for(service, observation.kdc)
-        line = refused or _ticket_to_itself(observation.kdc)
+        beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if name in BEYOND else None
+        line = _line_for(service, observation.kdc) or beyond or _ticket_to_itself(observation.kdc)
         yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
 
 
@@ -119,17 +120,10 @@ def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
     return matching[-1] if matching else None
 
 
-def _refused_referral(scope: Scope, lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last refusal of a ticket that leads from the partner's KDC to this domain's."""
-    wanted = referral_to(scope.topology.realm)
-    refused = [each for each in lines if each.kind == "TGS" and each.service == wanted and each.error]
+def _refused_referral(realm: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last refusal of a ticket that leads to another realm's KDC."""
+    refused = [each for each in lines if each.kind == "TGS" and each.service == referral_to(realm) and each.error]
     return refused[-1] if refused else None
-
-
-def _across(scope: Scope, lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last request for a ticket that leads from this domain's KDC to the partner's."""
-    wanted = referral_to(scope.topology.across.realm)
-    return next((each for each in reversed(lines) if each.kind == "TGS" and each.service == wanted), None)
 
 
 def _unread(lines: tuple[KdcLine, ...]) -> KdcLine | None:

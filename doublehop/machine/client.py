@@ -85,7 +85,9 @@ def _with_sids_of_others(change: Change, directory: Directory) -> Change:
         other = _administrator(dn)
         return dn if other is directory else {"base64": base64.b64encode(other.sid(dn)).decode()}
 
-    return {**change, "principals": [named(each) for each in change["principals"]]} if "principals" in change else change
+    if "principals" not in change:
+        return change
+    return {**change, "principals": [named(each) for each in change["principals"]]}
 
 
 def change(*, changes: list[Change]) -> dict[str, Any]:

@@ -126,7 +126,6 @@ NTLM = Table(
         "Negotiate": "one of the providers is Negotiate, and not Negotiate:Kerberos",
         "NTLM": "one of the providers is NTLM",
         "protected": "the user is a member of Protected Users",
-        "trusted forest": "the user is of a trusted forest",
     },
     rules=(
         Rule(id="ntlm.denied", when={"client": False}, then="refused",
@@ -140,8 +139,6 @@ NTLM = Table(
              why="The only offer is one that the browser passes over.", sources=("S-08", "S-07")),
         Rule(id="ntlm.protected", when={"protected": True}, then="STATUS_ACCOUNT_RESTRICTION",
              why="The domain controller checks no NTLM for protected users.", sources=("C-20",)),
-        Rule(id="ntlm.across", platform=SAMBA, when={"trusted forest": True}, then="SEC_E_LOGON_DENIED",
-             why="The lab's domain controllers pass no NTLM on to each other.", sources=("A-01", "C-24")),
         Rule(id="ntlm.in", then="NTLM",
              why="The domain controller checks the answer to the challenge; no ticket comes along.",
              sources=("A-01", "S-06", "S-10")),

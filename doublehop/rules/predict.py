@@ -152,7 +152,7 @@ class _Prophet:
             "client": client.ntlm, "ticket": why,
             "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
             "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
-            "protected": self.world.facts(user).protected_user, "trusted forest": self.world.beyond(user),
+            "protected": self.world.facts(user).protected_user,
         })
         if answer == "refused":
             return refused

@@ -294,6 +294,8 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "client of another time and domain": (
         f"given.users.alice.domain = 'partner'\ngiven.clocks.client1 = '+1m'\n{PAGE}", "given.clocks",
         "unexpected of the client with users of the partner's domain"),
+    "user of another domain with a password": (
+        f"given.users.alice.domain = 'partner'\n{PAGE}", "when.client", "the lab's trust carries Kerberos alone"),
     "trust with DES": (f"given.trust.supported_encryption_types = ['DES']\n{PAGE}",
                        "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
     "trust with nothing": (f"given.trust.supported_encryption_types = []\n{PAGE}",

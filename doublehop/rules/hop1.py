@@ -196,7 +196,7 @@ FORWARD = Table(
         Rule(id="forward.protected", when={"protected": True}, then="kept",
              why="The TGT of a protected user is not forwardable.", sources=("C-20",)),
         Rule(id="forward.across", when={"trusted forest": True, "client looks": True}, then="kept",
-             why="No ticket that was asked for across a forest trust says ok-as-delegate.", sources=("C-25", "C-24")),
+             why="The ticket that leads across a forest trust does not say ok-as-delegate.", sources=("C-25", "C-24")),
         Rule(id="forward.trusted", when={"owner trusted": True}, then="forwarded",
              why="ok-as-delegate tells the client that the service may have the TGT.", sources=("C-02", "S-22")),
         Rule(id="forward.careless", when={"client looks": False}, then="forwarded",

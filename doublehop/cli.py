@@ -232,7 +232,7 @@ def hold(name: str, provider: str, scenario: str | None) -> None:
     topology = topologies.load()
     chosen = _one(scenario, topology) if scenario else None
     with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
-        lab = session.lab()
+        lab = session.lab().wait_for_all()
         with applied(chosen, lab, default_ccache=True) if chosen else nullcontext():
             holder.hold(name, {
                 "pid": os.getpid(), "provider": provider, "scenario": scenario or "",

@@ -25,7 +25,7 @@ from doublehop.model import (
     VerdictKind,
 )
 from doublehop.probe import observe, register
-from doublehop.scope import Scope, scope_of
+from doublehop.scope import Scope, scope_of, web_servers
 from doublehop.verdict import judge
 
 
@@ -135,7 +135,7 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
                 for label, spn in given.duplicate_spns.items()]
     pending += [lab.dc.send("forget_aes_keys", dn=scope.dn(label))
                 for label, facts in given.accounts.items() if not facts.aes_keys]
-    for name in lab.topology.of(Role.FRONT_END):
+    for name in web_servers(given, scenario.when, lab.topology):
         config = given.front_ends.get(name, FrontEnd())
         certify(name, config, scope, lab)
         pending.append(lab.front_end(name).send("configure", **front_end_configuration(config, scope, lab, passwords)))

@@ -117,6 +117,7 @@ class Lab:
     has: frozenset[Need]
     machines: dict[str, Machine]
     agents: dict[str, Agent]
+    starting: dict[str, "Pending"] = field(repr=False)
     secrets: dict[str, Secret]
     add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
@@ -161,7 +162,7 @@ class Lab:
     @contextmanager
     def clock_off(self, name: str, by: str) -> Iterator[None]:
         """A machine whose clock is off: another agent stands in for its own, which is left as it is."""
-        own = self.agents[name]
+        own = self.front_end(name)
         if own.machine.role is Role.FRONT_END:
             own.ask("configure", config={"sites": {}}, accounts={}, fixed={}, pages={})  # its ports are the other's now
         other = Agent(own.machine, by)
@@ -174,8 +175,16 @@ class Lab:
             other.close()
 
     def front_end(self, name: str) -> Agent:
-        """One web server's agent."""
+        """The agent of a web server, once that stands; others' agents as they are."""
+        if name in self.starting:
+            self.starting.pop(name).result()
         return self.agents[name]
+
+    def wait_for_all(self) -> "Lab":
+        """The same lab, once every machine stands."""
+        for name in [*self.starting]:
+            self.front_end(name)
+        return self
 
 
 def new_password() -> str:
@@ -226,17 +235,25 @@ def provision(machine: Machine, topology: Topology) -> None:
 
 @contextmanager
 def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[Lab]:
-    """Bring a lab up; leaving the context takes it down."""
+    """Bring a lab up; leaving the context takes it down.
+
+    Web servers but the first start while the others are used already: few scenarios ask them anything.
+    """
     with provider.up(topology, provision, progress) as site:
+        machines = dict(site.machines)
         agents: dict[str, Agent] = {}
         try:
-            for name, machine in site.machines.items():
-                agents[name] = Agent(machine)
+            later = topology.of(Role.FRONT_END)[1:]
+            for name in [each for each in machines if each not in later]:
+                agents[name] = Agent(machines[name])
             progress("starting the domain")
-            secrets_made, started = _start(topology, agents)
+            secrets_made, arguments = _start(topology, agents)
+            agents |= {name: Agent(machines[name]) for name in later}
+            starting = {name: agents[name].send("start", **arguments[name]) for name in later}
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
-                machines=dict(site.machines), agents=agents, secrets=secrets_made, started=started, add=site.add,
+                machines=machines, agents=agents, starting=starting, secrets=secrets_made, started=arguments,
+                add=site.add,
             )
         finally:
             for each in agents.values():
@@ -244,9 +261,9 @@ def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[L
 
 
 def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
-    """Start every service, in parallel where one does not need the other.
+    """Start the services of these machines, in parallel where one does not need the other.
 
-    Gives the secrets made, and what each machine was started with.
+    Gives the secrets made, and what each machine of the topology is started with.
     """
     dc, client = topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.CLIENT)
     sql = topology.only(Role.BACK_END)
@@ -278,7 +295,7 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
         **where(client), "dc": str(topology.machines[dc].address),
         "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],
     }
-    for pending in [agents[name].send("start", **each) for name, each in arguments.items()]:
+    for pending in [agents[name].send("start", **arguments[name]) for name in agents]:
         pending.result()
     return {each.account: each for each in own.values()} | {
         ADMINISTRATOR: user_secret(topology, ADMINISTRATOR, versions[ADMINISTRATOR], passwords[ADMINISTRATOR])

@@ -17,9 +17,8 @@ from doublehop.model import (
     Observation,
     Registration,
     Request,
-    Role,
 )
-from doublehop.scope import Scope, referral_to
+from doublehop.scope import Scope, referral_to, web_servers
 from doublehop.wait import until
 
 LOG_SECONDS = 5
@@ -35,15 +34,16 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
+    servers = [lab.front_end(each) for each in web_servers(scope.given, request, scope.topology)]
     controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
     marks = [(each, each.ask("log_mark")) for each in controllers]
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
-    _refuse_a_failing_lab(client, page, scope, lab)
+    _refuse_a_failing_lab(client, page, servers)
     return Observation(
         client=client,
-        front_end=_front_end(page, scope, lab),
-        back_ends={name: _back_end(each, scope, lab) for name, each in page.get("back_ends", {}).items()},
+        front_end=_front_end(page, servers),
+        back_ends={name: _back_end(each, servers) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, marks),
     )
 
@@ -77,34 +77,34 @@ def _page(client: ClientSaw) -> dict[str, Any]:
     return page
 
 
-def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, lab: Lab) -> None:
+def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], servers: Sequence[Agent]) -> None:
     """A front end that stumbles, or a database that is not there, says nothing about delegation."""
     if client.status >= INTERNAL_ERROR:
-        lines = [line for name in scope.topology.of(Role.FRONT_END) for line in lab.front_end(name).log()]
+        lines = [line for each in servers for line in each.log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
     for name, saw in page.get("back_ends", {}).items():
         if saw.get("error") == "BACK_END_UNREACHABLE":
             raise LabError(f"back end {name} is not there: {saw['native']}")
 
 
-def _front_end(page: dict[str, Any], scope: Scope, lab: Lab) -> FrontEndSaw | None:
+def _front_end(page: dict[str, Any], servers: Sequence[Agent]) -> FrontEndSaw | None:
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
-    refusal = _last_refusal(scope, lab)
+    refusal = _last_refusal(servers)
     return FrontEndSaw(error=refusal["error"], native=refusal["native"]) if refusal else None
 
 
-def _back_end(told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
+def _back_end(told: Mapping[str, Any], servers: Sequence[Agent]) -> BackEndSaw:
     """What the page says of a back end; of a page that refused, the reason is in that server's own log."""
     saw = BackEndSaw(**{key: value for key, value in told.items() if key != "login"})
-    refusal = _last_refusal(scope, lab) if saw.error == "HTTP_401" else None
+    refusal = _last_refusal(servers) if saw.error == "HTTP_401" else None
     return dataclasses.replace(saw, error=refusal["error"], native=refusal["native"]) if refusal else saw
 
 
-def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
-    """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
-    pending = [lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)]
+def _last_refusal(servers: Sequence[Agent]) -> dict[str, Any] | None:
+    """The last token that a web server took for nobody's, with its reason."""
+    pending = [each.send("log") for each in servers]
     logs = [each for log in pending for each in log.result()]
     return next((each for each in reversed(logs) if each["error"]), None)
 

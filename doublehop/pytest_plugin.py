@@ -93,7 +93,7 @@ def lab_session(pytestconfig: pytest.Config) -> Iterator[Session]:
 def lab(lab_session: Session) -> Lab:
     """The running lab; the first test that asks for it brings it up."""
     try:
-        return lab_session.lab()
+        return lab_session.lab().wait_for_all()
     except HostError as failure:
         pytest.fail(f"no lab on this machine: {failure}", pytrace=False)
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Domain, Given, Role
+from doublehop.model import Domain, Given, Role, When
 from doublehop.topology import Topology
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -128,6 +128,13 @@ class Scope:
 def referral_to(realm: str) -> str:
     """The ticket that leads from one KDC to the next, as the one that issues it calls it."""
     return f"krbtgt/{realm}"
+
+
+def web_servers(given: Given, when: When, topology: Topology) -> list[str]:
+    """The web servers that a configuration or its question names; nobody can come to another one."""
+    text = repr((given, when))
+    return [name for name in topology.of(Role.FRONT_END)
+            if name in text or str(topology.machines[name].address) in text]
 
 
 def scope_of(scenario_id: str, given: Given, topology: Topology) -> Scope:

@@ -24,7 +24,7 @@ import requests
 import requests_kerberos
 import spnego
 import spnego.exceptions
-from ldap3.core.exceptions import LDAPException, LDAPOperationResult
+from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, until
@@ -57,19 +57,12 @@ def start(*, address: str, prefix: int, dc: str, administrator: str, password: s
 
 def reconnect() -> None:
     """Open the administrator's connection again, for when the domain controller was started anew."""
-    _directory["admin"] = until("the directory", 30, lambda: _connected(**_directory["how"]))
-
-
-def _connected(**how: Any) -> Directory:
-    try:
-        return Directory(**how)
-    except LDAPException as failure:
-        raise ConnectionError(str(failure)) from failure
+    _directory["admin"] = until("the directory", 30, lambda: Directory.signed_in(**_directory["how"]))
 
 
 def administer(*, base_dn: str, dc: str, administrator: str, password: str) -> None:
     """Open an administrator's connection to another domain's directory as well."""
-    _others[base_dn.lower()] = until("the directory", 30, lambda: _connected(
+    _others[base_dn.lower()] = until("the directory", 30, lambda: Directory.signed_in(
         host=dc, user=administrator, password=password))
 
 
@@ -83,7 +76,7 @@ def _with_sids_of_others(change: Change, directory: Directory) -> Change:
     """Name principals of other directories by their SIDs; this one knows them by nothing else."""
     def named(dn: str) -> str | dict[str, str]:
         other = _administrator(dn)
-        return dn if other is directory else {"base64": base64.b64encode(other.sid(dn)).decode()}
+        return dn if other is directory else {"base64": base64.b64encode(other.binary_sid(dn)).decode()}
 
     if "principals" not in change:
         return change
@@ -108,7 +101,7 @@ def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> s
     administrator: Directory = _directory["admin"]
     if not user:
         return administrator.attempt(change, administrator)
-    directory = Directory(host=dc, user=user, password=password)
+    directory = Directory.signed_in(host=dc, user=user, password=password)
     try:
         return directory.attempt(change, administrator)
     finally:

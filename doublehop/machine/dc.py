@@ -1,7 +1,7 @@
 """The domain controller's agent: starts Samba from a provisioned snapshot and reads the KDC's log.
 
-`provision` makes that snapshot once for an image; `start` copies it and gives every account that holds a
-secret a new one, so that two labs share no key.
+`provision` makes that snapshot once for an image; `prepare` copies it and gives krbtgt, the administrator and
+every member a new secret, so that two labs share none of these keys.
 """
 
 import base64
@@ -21,9 +21,13 @@ from doublehop.machine.agent import bring_up_network, run, serve, until
 
 STATE = Path("/state")
 SNAPSHOT = Path("/snapshot")
+TLS = STATE / "private" / "tls"
 LOG = Path("/var/log/samba/samba.log")
+PRIVILEGED = STATE / "private" / "ldap_priv" / "ldapi"
+"""Where Samba takes the system's own user for the system (in a folder that only he can enter)."""
 ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
 """Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
+_samba: "list[subprocess.Popen[bytes]]" = []
 FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
 
@@ -44,12 +48,23 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
         dns_backend="SAMBA_INTERNAL", dom_for_fun_level=DS_DOMAIN_FUNCTION_2016, base_schema="2019",
         skip_sysvolacl=True,  # without root the file system takes no such ACL
     )
+    _name_group()
     _let_administrators_write(result.samdb, "ms-DS-Allowed-To-Act-On-Behalf-Of-Other-Identity")
     for each in computers:
         _join(result.samdb, each, realm=realm, password=password)
     for each in records:
         (data,) = each["attributes"]["dnsRecord"]
         result.samdb.add({"dn": each["dn"], "objectClass": "dnsNode", "dnsRecord": base64.b64decode(data["base64"])})
+
+
+def _name_group() -> None:
+    """Have LDAPS use a published Diffie-Hellman group (RFC 7919 appendix A.1).
+
+    Samba would look for a prime of its own at each start, which takes from a tenth of a second to a whole one.
+    """
+    TLS.mkdir(parents=True, exist_ok=True)
+    run("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048",
+        "-out", str(TLS / "group.pem"))
 
 
 def _let_administrators_write(samdb: Any, attribute: str) -> None:
@@ -80,21 +95,24 @@ def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) ->
 
 
 def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, Any]:
-    """Copy the domain and give it these passwords; gives each account's key version, and the domain's SID."""
+    """Start Samba on a copy of the domain, and give accounts these passwords before anybody is told of it.
+
+    Gives each account's key version, and the domain's SID.
+    """
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
-    about = _change_secrets(passwords)
     _make_certificate(f"{host}.{realm.lower()}")
-    return about
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    LOG.touch()
+    _samba.append(subprocess.Popen(
+        ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
+    ))
+    return _change_secrets(passwords, realm)
 
 
 def start(*, address: str) -> None:
-    """Start Samba and wait until Kerberos, LDAP and DNS answer."""
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    LOG.touch()
-    samba = subprocess.Popen(
-        ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
-    )
+    """Wait until Kerberos, LDAP and DNS answer."""
+    samba = _samba[0]
     for port in (88, 636, 53):
         until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
     _serve_members()
@@ -113,47 +131,25 @@ def _serve_members() -> None:
         )
 
 
-def _open_directory() -> Any:
-    from samba.auth import system_session
-    from samba.param import LoadParm
-    from samba.samdb import SamDB
+def _change_secrets(passwords: dict[str, str], realm: str) -> dict[str, Any]:
+    """Give accounts these passwords, and krbtgt, whose key signs every TGT, one that nobody has to know."""
+    from doublehop.machine.directory import Directory  # slow to import, and Samba has to read its schema meanwhile
 
-    parameters = LoadParm()
-    parameters.load(str(STATE / "smb.conf"))
-    return SamDB(session_info=system_session(), lp=parameters)
-
-
-def _change_secrets(passwords: dict[str, str]) -> dict[str, Any]:
-    samdb = _open_directory()
-    versions = {}
-    samdb.transaction_start()
-    _change_krbtgt(samdb)
-    for account, password in passwords.items():
-        samdb.setpassword(f"(sAMAccountName={account})", password)
-        found = samdb.search(expression=f"(sAMAccountName={account})", attrs=["msDS-KeyVersionNumber"])
-        versions[account] = int(str(found[0]["msDS-KeyVersionNumber"]))
-    samdb.transaction_commit()
-    return {"versions": versions, "sid": str(samdb.get_domain_sid())}
-
-
-def _change_krbtgt(samdb: Any) -> None:
-    """Give the account whose key signs every TGT a new secret, which nobody has to know."""
-    import ldb
-
-    message = ldb.Message(ldb.Dn(samdb, f"CN=krbtgt,CN=Users,{samdb.domain_dn()}"))
-    secret = secrets.token_urlsafe(48).encode("utf-16-le")
-    message["clearTextPassword"] = ldb.MessageElement(secret, ldb.FLAG_MOD_REPLACE, "clearTextPassword")
-    samdb.modify(message)
+    base = ",".join(f"DC={each}" for each in realm.lower().split("."))
+    directory = until("the directory", 30, lambda: Directory.on_this_machine(PRIVILEGED))
+    directory.set_password(directory.find("krbtgt", base), secrets.token_urlsafe(48))
+    versions = {name: directory.set_password(directory.find(name, base), each) for name, each in passwords.items()}
+    about = {"versions": versions, "sid": directory.sid(base)}
+    directory.close()
+    return about
 
 
 def _make_certificate(name: str) -> None:
-    tls = STATE / "private" / "tls"
-    tls.mkdir(parents=True, exist_ok=True)
     old_mask = os.umask(0o077)
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
         "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "30",
-        "-keyout", str(tls / "key.pem"), "-out", str(tls / "cert.pem"))
-    shutil.copy(tls / "cert.pem", tls / "ca.pem")
+        "-keyout", str(TLS / "key.pem"), "-out", str(TLS / "cert.pem"))
+    shutil.copy(TLS / "cert.pem", TLS / "ca.pem")
     os.umask(old_mask)
 
 
@@ -162,21 +158,6 @@ def _answers(samba: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
         raise RuntimeError("samba ended:\n" + "\n".join(LOG.read_text().splitlines()[-20:]))
     with socket.create_connection((address, port), timeout=1):
         return True
-
-
-def domain_sid() -> str:
-    """What the domain's own accounts have in front of their numbers."""
-    return str(_open_directory().get_domain_sid())
-
-
-def make_trust(*, dns: str, netbios: str, sid: str, secret: str) -> None:
-    """Trust another forest and be trusted by it; the KDC reads that anew for each request."""
-    trust.make(_open_directory(), dns=dns, netbios=netbios, sid=sid, secret=secret)
-
-
-def set_trust_encryption_types(*, dns: str, bits: int) -> None:
-    """Change the types of a trust, which the directory takes from LSA's own tools and never over LDAP."""
-    trust.set_encryption_types(_open_directory(), dns=dns, bits=bits)
 
 
 def log_mark() -> int:
@@ -228,6 +209,6 @@ if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
         "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
-        "issue_certificate": certificates.issue_certificate, "domain_sid": domain_sid, "make_trust": make_trust,
-        "set_trust_encryption_types": set_trust_encryption_types,
+        "issue_certificate": certificates.issue_certificate, "make_trust": trust.make,
+        "set_trust_encryption_types": trust.set_encryption_types, "domain_sid": trust.own_sid,
     })

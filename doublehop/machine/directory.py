@@ -7,10 +7,14 @@ same LDAP serves Samba and Windows AD: LDAPS, a simple bind, standard operations
 import base64
 import ssl
 import struct
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ldap3
-from ldap3.core.exceptions import LDAPOperationResult
+from ldap3.core.exceptions import LDAPCommunicationError, LDAPOperationResult
+from ldap3.protocol.formatters.formatters import format_sid
+from ldap3.utils.conv import escape_filter_chars
 
 Change = dict[str, Any]
 
@@ -21,24 +25,64 @@ TREE_DELETE = "1.2.840.113556.1.4.805"
 """LDAP_SERVER_TREE_DELETE_OID (MS-ADTS 3.1.1.3.4.1.15)."""
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
+KEY_VERSION = "msDS-KeyVersionNumber"
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
 class Directory:
-    """One authenticated connection to the domain's LDAP service."""
+    """One connection to the domain's LDAP service; making one raises ConnectionError when it answers nothing."""
 
-    def __init__(self, *, host: str, user: str, password: str, seconds: float = 20) -> None:
+    def __init__(self, connection: ldap3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20) -> "Directory":
+        """Connect by LDAPS with a simple bind."""
         # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
         tls = ldap3.Tls(validate=ssl.CERT_NONE)
         server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
-        self._connection = ldap3.Connection(
+        return cls._reached(lambda: ldap3.Connection(
             server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
             check_names=False,
-        )
+        ))
+
+    @classmethod
+    def on_this_machine(cls, socket: Path, seconds: float = 20) -> "Directory":
+        """Connect by a Unix socket that only the system's own user reaches, and which makes him the system."""
+        server = ldap3.Server(f"ldapi://{socket}", get_info=ldap3.NONE, connect_timeout=seconds)
+
+        def connect() -> ldap3.Connection:
+            connection = ldap3.Connection(server, raise_exceptions=True, receive_timeout=seconds, check_names=False)
+            connection.open(read_server_info=False)
+            return connection
+
+        return cls._reached(connect)
+
+    @classmethod
+    def _reached(cls, connect: Callable[[], ldap3.Connection]) -> "Directory":
+        try:
+            return cls(connect())
+        except LDAPCommunicationError as failure:
+            raise ConnectionError(str(failure)) from failure
 
     def close(self) -> None:
         """End the connection."""
         self._connection.unbind()
+
+    def find(self, account: str, base: str) -> str:
+        """The DN of an account, by its sAMAccountName."""
+        wanted = f"(sAMAccountName={escape_filter_chars(account)})"
+        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=[])
+        return str(next(each["dn"] for each in self._connection.response if "dn" in each))
+
+    def sid(self, dn: str) -> str:
+        """The SID of an entry, in its form `S-1-5-21-...`."""
+        return str(format_sid(self._raw(dn, ["objectSid"])["objectSid"][0]))
+
+    def set_password(self, dn: str, password: str) -> int:
+        """Give an account a new password; gives the version of its new keys."""
+        self._connection.modify(dn, {"unicodePwd": [(ldap3.MODIFY_REPLACE, [f'"{password}"'.encode("utf-16-le")])]})
+        return int(self._raw(dn, [KEY_VERSION])[KEY_VERSION][0])
 
     def apply(self, changes: list[Change]) -> list[Change]:
         """Do the changes in order; gives those that undo them, in the order to be done.
@@ -70,7 +114,7 @@ class Directory:
         """The values of some attributes of one entry, binary ones as base64."""
         return {name: [_shown(each) for each in values] for name, values in self._raw(dn, attributes).items()}
 
-    def sid(self, dn: str) -> bytes:
+    def binary_sid(self, dn: str) -> bytes:
         """What an entry is called in access lists, in whichever directory these are."""
         return self._raw(dn, ["objectSid"])["objectSid"][0]
 
@@ -143,7 +187,7 @@ class Directory:
 
     def _allow(self, change: Change, attribute: str) -> list[Change]:
         """Let some principals do what a descriptor in this attribute grants."""
-        sids = [self.sid(each) if isinstance(each, str) else _value(each) for each in change["principals"]]
+        sids = [self.binary_sid(each) if isinstance(each, str) else _value(each) for each in change["principals"]]
         value = {"base64": base64.b64encode(allowing(sids)).decode()}
         return self._modify({"how": "replace", "dn": change["dn"], "attribute": attribute, "values": [value]})
 

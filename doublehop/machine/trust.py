@@ -1,21 +1,41 @@
 """Makes one side of a forest trust: the trusted domain object that a KDC reads (MS-ADTS 6.1.6).
 
 `samba-tool domain trust create` writes the same object through LSA, for which both domain controllers have to
-speak SMB to each other. The KDC needs none of that: the object is all it looks at.
+speak SMB to each other. The KDC needs none of that: the object is all it looks at, anew for each request. LDAP takes no
+such object, so all this goes to the directory's own files.
 """
 
 import time
+from pathlib import Path
 from typing import Any
+
+CONFIGURATION = Path("/state/smb.conf")
 
 UPLEVEL, BOTH_WAYS, FOREST_TRANSITIVE, AES = "2", "3", "8", "24"
 
 
-def make(samdb: Any, *, dns: str, netbios: str, sid: str, secret: str) -> None:
+def _directory() -> Any:
+    from samba.auth import system_session
+    from samba.param import LoadParm
+    from samba.samdb import SamDB
+
+    parameters = LoadParm()
+    parameters.load(str(CONFIGURATION))
+    return SamDB(session_info=system_session(), lp=parameters)
+
+
+def own_sid() -> str:
+    """What the domain's own accounts have in front of their numbers."""
+    return str(_directory().get_domain_sid())
+
+
+def make(*, dns: str, netbios: str, sid: str, secret: str) -> None:
     """Trust another forest's only domain and be trusted by it, with one secret for both directions."""
     import ldb
     from samba.dcerpc import security
     from samba.ndr import ndr_pack
 
+    samdb = _directory()
     values: dict[str, Any] = {
         "objectClass": "trustedDomain", "trustType": UPLEVEL, "trustDirection": BOTH_WAYS,
         "trustAttributes": FOREST_TRANSITIVE, "trustPartner": dns, "flatName": netbios,
@@ -29,10 +49,11 @@ def make(samdb: Any, *, dns: str, netbios: str, sid: str, secret: str) -> None:
     samdb.add(message, ["relax:0"])
 
 
-def set_encryption_types(samdb: Any, *, dns: str, bits: int) -> None:
+def set_encryption_types(*, dns: str, bits: int) -> None:
     """What the KDC may encrypt a ticket for the other side with."""
     import ldb
 
+    samdb = _directory()
     message = ldb.Message(ldb.Dn(samdb, f"CN={dns},CN=System,{samdb.domain_dn()}"))
     name = "msDS-SupportedEncryptionTypes"
     message[name] = ldb.MessageElement(str(bits), ldb.FLAG_MOD_REPLACE, name)

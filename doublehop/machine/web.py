@@ -82,7 +82,7 @@ def _unlock_managed(*, dn: str, name: str, principal: str, salt: str, kvno: int)
     from doublehop.machine import managed  # few front ends have a gMSA, and these two are slow to import
     from doublehop.machine.directory import Directory
 
-    directory = Directory(**_directory)
+    directory = Directory.signed_in(**_directory)
     try:
         password = directory.managed_password(dn)
     finally:

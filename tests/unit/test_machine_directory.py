@@ -4,7 +4,7 @@ import base64
 import itertools
 
 import pytest
-from ldap3.core.exceptions import LDAPEntryAlreadyExistsResult
+from ldap3.core.exceptions import LDAPEntryAlreadyExistsResult, LDAPInvalidCredentialsResult, LDAPSocketOpenError
 
 from doublehop.machine import directory
 from doublehop.machine.directory import Directory, allowing, current_password
@@ -65,9 +65,7 @@ def entries():
 
 @pytest.fixture
 def lab_directory(entries):
-    made = Directory.__new__(Directory)
-    made._connection = entries
-    return made
+    return Directory(entries)
 
 
 ADD = {"do": "add", "dn": "CN=new", "attributes": {"cn": ["new"], "raw": [{"base64": "AAE="}]}}
@@ -157,3 +155,17 @@ def test_the_current_password_of_a_managed_account():
 def test_a_blob_of_another_form_is_no_password(blob):
     with pytest.raises(ValueError, match="MS-ADTS"):
         current_password(blob)
+
+
+@pytest.mark.parametrize(("failure", "raised"), [
+    (LDAPSocketOpenError("no answer"), ConnectionError),
+    (LDAPInvalidCredentialsResult(description="invalidCredentials"), LDAPInvalidCredentialsResult),
+])
+def test_only_a_directory_that_answers_nothing_is_a_connection_error(monkeypatch, failure, raised):
+    """Whoever starts beside the domain controller tries again after one of these; a refusal stays one."""
+    def fail(*args, **kwargs):
+        raise failure
+
+    monkeypatch.setattr(directory.ldap3, "Connection", fail)
+    with pytest.raises(raised):
+        Directory.signed_in(host="dc1", user="administrator", password="")

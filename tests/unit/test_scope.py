@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doublehop.model import Domain, Given, Principal
-from doublehop.scope import Scope, scope_of
+from doublehop.model import Domain, Given, Principal, Proxy, Request
+from doublehop.scope import Scope, scope_of, web_servers
 
 GIVEN = Given(
     names={"portal": "A web1", "alias": "CNAME portal"}, users={"alice": Principal()}, accounts={"pool": Principal()},
@@ -130,3 +130,24 @@ def test_the_prefix_is_the_same_in_every_run_and_on_every_python(topology):
 
 def test_the_prefix_leaves_an_account_name_twelve_letters(topology):
     assert len(scope_of("x", GIVEN, topology).account("pool")) == len("pool") + 8
+
+
+NAMED = {
+    "by what it is configured with": (Given(), "http://{web1}/", ["web1"]),
+    "by the URL alone": (Given(), "http://{web2}/", ["web1", "web2"]),
+    "by its address in the URL": (Given(front_ends={}), "http://{web2.address}/", ["web2"]),
+    "by an alias": (Given(front_ends={}, names={"portal": "A web2"}), "http://{portal}/", ["web2"]),
+    "by a proxy": (Given(front_ends={}, proxies={"web1": Proxy(to="http://web2")}), "http://{web1}:8080/",
+                   ["web1", "web2"]),
+    "not at all": (Given(front_ends={}), "http://{sql1}/", []),
+}
+
+
+@pytest.mark.parametrize(("configured", "url", "named"), NAMED.values(), ids=NAMED)
+def test_a_web_server_has_a_part_in_a_scenario_that_names_it(topology, configured, url, named):
+    assert web_servers(configured, Request(get=url), topology) == named
+
+
+def test_a_web_server_has_a_part_in_a_scenario_that_asks_for_its_address(topology):
+    literal = f"http://{topology.machines['web2'].address}/"
+    assert web_servers(Given(front_ends={}), Request(get=literal), topology) == ["web2"]

@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
-from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, When
+from doublehop.model import Domain, Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, Trust, When
 from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
+from doublehop.verdict import BEYOND
 
 Tree = dict[str, Any]
 
@@ -106,9 +107,10 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
     tree = _tree(scenario_id, entries, trees, ())
     given: Given = _validated(READ_GIVEN, tree["given"], f"{where}.given")
     when = _when(tree["when"], where)
+    needs = dict.fromkeys([*entry.needs, *_implied_needs(given, when, entry.expect, topology)])
     scenario = Scenario(
         id=scenario_id, title=entry.title, why=entry.why, sources=entry.sources, given=given, when=when,
-        expect=entry.expect, needs=tuple(dict.fromkeys([*entry.needs, *_implied_needs(given, entry.expect, topology)])),
+        expect=entry.expect, needs=tuple(needs),
         flips=_full_id(entry.from_, scenario_id), changed=tuple(_leaves(entry.change)), path=str(path), raw=tree,
     )
     check(scenario, topology, where)
@@ -121,9 +123,10 @@ def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
     Raises InputError when no lab could be given it.
     """
     given: Given = _validated(READ_GIVEN, tree["given"], f"{scenario_id}.given")
+    when = _when(tree["when"], scenario_id)
     scenario = Scenario(
-        id=scenario_id, title=scenario_id, why="", sources=(), given=given, when=_when(tree["when"], scenario_id),
-        expect=Expect(), needs=tuple(_implied_needs(given, Expect(), topology)), raw=tree,
+        id=scenario_id, title=scenario_id, why="", sources=(), given=given, when=when,
+        expect=Expect(), needs=tuple(_implied_needs(given, when, Expect(), topology)), raw=tree,
     )
     check_question(scenario, topology, scenario_id)
     return scenario
@@ -182,7 +185,7 @@ def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def _implied_needs(given: Given, expect: Expect, topology: Topology) -> Iterator[Need]:
+def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology) -> Iterator[Need]:
     principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
     if any(each.principals_allowed_to_delegate_to_account for each in principals):
         yield Need.RBCD
@@ -201,6 +204,10 @@ def _implied_needs(given: Given, expect: Expect, topology: Topology) -> Iterator
         yield Need.NETWORK
     if given.clocks:
         yield Need.CLOCKS
+    of_the_partner = (any(each.domain is Domain.PARTNER for each in given.users.values())
+                      or bool(given.computers.keys() & topology.partner.machines.keys()))
+    if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
+        yield Need.TRUST
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -233,15 +233,11 @@ def hold(name: str, provider: str, scenario: str | None) -> None:
     chosen = _one(scenario, topology) if scenario else None
     with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
         lab = session.lab().wait_for_all()
-        description = {
-            "pid": os.getpid(), "provider": provider, "scenario": scenario or "",
-            "machines": {each: list(machine.enter()) for each, machine in lab.machines.items()},
-        }
-        if chosen is None:
-            holder.hold(name, description)
-            return
-        with applied(chosen, lab, default_ccache=True):
-            holder.hold(name, description)
+        with applied(chosen, lab, default_ccache=True) if chosen else nullcontext():
+            holder.hold(name, {
+                "pid": os.getpid(), "provider": provider, "scenario": scenario or "",
+                "machines": {each: list(machine.enter()) for each, machine in lab.machines.items()},
+            })
 
 
 @main.command()

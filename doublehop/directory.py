@@ -196,8 +196,13 @@ def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:
 
 def encryption_types(facts: Principal) -> list[str]:
     """The value of msDS-SupportedEncryptionTypes, none when nothing is supported in particular."""
-    bits = sum(ENCRYPTION_BITS[each] for each in facts.supported_encryption_types)
+    bits = encryption_bits(facts.supported_encryption_types)
     return [str(bits)] if bits else []
+
+
+def encryption_bits(types: Iterable[Encryption]) -> int:
+    """Encryption types as msDS-SupportedEncryptionTypes holds them."""
+    return sum(ENCRYPTION_BITS[each] for each in types)
 
 
 def unicode_password(password: str) -> dict[str, str]:

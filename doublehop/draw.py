@@ -55,7 +55,21 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
+        self.other_domain(given, when)
         return _without_empty({"given": given, "when": when})
+
+    def other_domain(self, given: Tree, when: Tree) -> None:
+        """Sometimes the user or the back end is of the partner's domain."""
+        if self.likely(0.1):
+            given["users"]["alice"]["domain"] = "partner"
+            when.setdefault("client", {})["ntlm"] = False
+        if self.likely(0.06):
+            when["back_ends"] = ["partner-sql"]
+            for lists in given["accounts"].values():
+                if self.likely(0.5):
+                    lists["allowed_to_delegate_to"] = ["MSSQLSvc/{sql2}"]
+            if given["accounts"] and self.likely(0.5):
+                given["computers"]["sql2"] = {"principals_allowed_to_delegate_to_account": [*given["accounts"]]}
 
     def flags(self, chance: float) -> Tree:
         """What keeps an account from being delegated, or from the database."""

@@ -7,18 +7,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory
+from doublehop import directory, partner
 from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
 from doublehop.lab import Lab, managed_account, new_password, user_secret
 from doublehop.model import (
+    Need,
     Observation,
     Registration,
     Request,
     Result,
     Role,
     Scenario,
+    Trust,
     Verdict,
     VerdictKind,
 )
@@ -69,12 +71,16 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     from the same place. With `default_ccache` the user's ticket is also in the client's default cache.
     """
     scope = scope_of(scenario.id, scenario.given, lab.topology)
+    if Need.TRUST in scenario.needs:
+        partner.bring_up(lab)
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = {label: new_password() for label in labels}
     asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []
     undo = lab.change([*directory.kept(scope, asked), *directory.plan(scope, passwords)])
     with ExitStack() as clocks:
         try:
+            if scenario.given.trust != Trust():
+                partner.set_trust(lab, scenario.given.trust)
             _set_clocks(scenario, lab.topology.of(Role.FRONT_END), lab, clocks)
             _apply_to_machines(scenario, scope, lab, passwords)
             if default_ccache and isinstance(scenario.when, Request):
@@ -123,7 +129,8 @@ def _browsing(scenario: Scenario) -> list[str]:
 def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: dict[str, str]) -> None:
     """Bring up what is not in the directory; machines work side by side, their answers are awaited last."""
     given = scenario.given
-    pending = [lab.sql.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))]
+    pending = [each.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))
+               for each in lab.databases]
     pending += [lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn))
                 for label, spn in given.duplicate_spns.items()]
     pending += [lab.dc.send("forget_aes_keys", dn=scope.dn(label))
@@ -150,13 +157,16 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
     try:
         _cut_off(scope, lab, cut=False)
         pending = [
-            lab.sql.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope)),
+            *(each.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope))
+              for each in lab.databases),
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in _browsing(scenario)),
         ]
         pending += [lab.front_end(name).send("set_proxy") for name in given.proxies]
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
         lab.change(undo)
+        if given.trust != Trust():
+            partner.set_trust(lab, Trust())
         for each in pending:
             each.result()
     except LabError as failure:
@@ -167,7 +177,7 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
 def _own_logins(scope: Scope) -> list[str]:
     """The scenario's users and accounts that may log in to the database."""
     given = scope.given
-    return [scope.account(label) for label, facts in {**given.users, **given.accounts}.items() if facts.sql_login]
+    return [scope.login(label) for label, facts in {**given.users, **given.accounts}.items() if facts.sql_login]
 
 
 def _machines_without_login(scope: Scope) -> list[str]:

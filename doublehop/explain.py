@@ -19,8 +19,9 @@ from doublehop.model import (
     Request,
     Result,
     Scenario,
+    Trust,
 )
-from doublehop.scope import Scope, scope_of
+from doublehop.scope import Scope, referral_to, scope_of
 from doublehop.topology import Topology
 
 FACTS = {
@@ -63,7 +64,10 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
     for kind, table in (("user", given.users), ("account", given.accounts), ("computer", given.computers)):
         for label, facts in table.items():
             said = "; ".join(_facts(facts, scope))
-            yield f"{kind} {scope.account(label)}" + (f": {said}" if said else "")
+            yield f"{kind} {scope.login(label)}" + (f": {said}" if said else "")
+    if given.trust != Trust():
+        types = ", ".join(given.trust.supported_encryption_types)
+        yield f"the trust with {scope.topology.across.realm} supports {types}"
     for label, spn in given.duplicate_spns.items():
         yield f"{scope.account(label)} holds {scope.fill(spn)} as well, against the directory's own check"
     for name, machine in given.client_hosts.items():
@@ -152,10 +156,9 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
     match scenario.when:
         case Request() as request:
             yield f"{request.user} opens {scope.fill(request.get)}"
-            changed = [
-                f"{each.name}={getattr(request.client, each.name)}" for each in dataclasses.fields(request.client)
-                if getattr(request.client, each.name) != each.default
-            ]
+            client = {each.name: (getattr(request.client, each.name), each.default)
+                      for each in dataclasses.fields(request.client)}
+            changed = [f"{name}={_told(value)}" for name, (value, usual) in client.items() if value != usual]
             if changed:
                 yield f"with a browser that has {', '.join(changed)}"
             if request.after:
@@ -169,6 +172,10 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
             yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"
         case Registration() as registration:
             yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+
+
+def _told(value: object) -> str:
+    return "+".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:
@@ -236,7 +243,10 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
             yield (f"no account (or more than one) holds {line.service}: "
                    "register it on the account that opens the ticket")
         if line.error == "KDC_ERR_BADOPTION":
-            yield _bad_option(line, facts)
+            yield _bad_option(line, facts, scope)
+        if line.error == "KDC_ERR_ETYPE_NOSUPP" and line.service == referral_to(scope.topology.realm):
+            yield (f"the trust between {scope.topology.across.realm} and {scope.topology.realm} supports no encryption "
+                   "type that the client takes: let it support AES")
     if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
         yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
@@ -253,7 +263,10 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
         yield "the clocks of front end and client differ by more than five minutes: synchronise both with the domain"
 
 
-def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]]) -> str:
+def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]], scope: Scope) -> str:
+    if line.service == referral_to(scope.topology.across.realm):
+        return (f"the back end is of {scope.topology.across.realm}: {line.client}'s list reaches no other domain, and "
+                "Samba's KDC follows no RBCD there")
     user = facts.get(line.impersonated.lower())
     if user and (user[1].account_not_delegated or user[1].protected_user):
         return f"{user[0]} is sensitive or a protected user, so no ticket of theirs can be delegated"

@@ -12,13 +12,13 @@ from typing import Any
 
 from testinfra.host import Host
 
-from doublehop import directory
+from doublehop import directory, partner
 from doublehop.certificates import certify
 from doublehop.execute import front_end_configuration
 from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
 from doublehop.lab import Lab, new_password
-from doublehop.model import ClientProfile, ClientSaw, Given, Principal
+from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal
 from doublehop.probe import logon_of
 from doublehop.scope import Scope, scope_of
 
@@ -64,6 +64,8 @@ class Directory:
                      names={**old.names, **new.names}, front_ends={})
         bench.scope = dataclasses.replace(bench.scope, given=both)
         bench.passwords |= {label: new_password() for label in [*new.users, *new.accounts]}
+        if any(each.domain is Domain.PARTNER for each in new.users.values()):
+            partner.bring_up(bench.lab)
         changes = directory.plan(bench.scope, bench.passwords, only=new)
         undo = bench.lab.change(changes)
         bench.undo.callback(bench.lab.change, undo)

@@ -6,7 +6,7 @@ scenarios are *not run* instead of failing for the wrong reason.
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,10 +115,11 @@ class Lab:
     provider: str
     versions: Mapping[str, str]
     has: frozenset[Need]
-    machines: Mapping[str, Machine]
+    machines: dict[str, Machine]
     agents: dict[str, Agent]
     starting: dict[str, "Pending"] = field(repr=False)
     secrets: dict[str, Secret]
+    add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
     broken: str = ""
 
@@ -136,6 +137,16 @@ class Lab:
     def sql(self) -> Agent:
         """The back end's agent."""
         return self.agents[self.topology.only(Role.BACK_END)]
+
+    @property
+    def partner(self) -> Agent | None:
+        """The second domain's controller, once it is there."""
+        return self.agents.get(self.topology.across.only(Role.DOMAIN_CONTROLLER))
+
+    @property
+    def databases(self) -> list[Agent]:
+        """The agents of every back end that is there."""
+        return [each for each in self.agents.values() if each.machine.role is Role.BACK_END]
 
     def change(self, changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Change the directory; gives the changes that take it back.
@@ -228,7 +239,8 @@ def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[L
 
     Web servers but the first start while the others are used already: few scenarios ask them anything.
     """
-    with provider.up(topology, provision, progress) as machines:
+    with provider.up(topology, provision, progress) as site:
+        machines = dict(site.machines)
         agents: dict[str, Agent] = {}
         try:
             later = topology.of(Role.FRONT_END)[1:]
@@ -240,7 +252,8 @@ def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[L
             starting = {name: agents[name].send("start", **arguments[name]) for name in later}
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
-                machines=machines, agents=dict(agents), starting=starting, secrets=secrets_made, started=arguments,
+                machines=machines, agents=agents, starting=starting, secrets=secrets_made, started=arguments,
+                add=site.add,
             )
         finally:
             for each in agents.values():
@@ -264,7 +277,9 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
-    back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433}}
+    across = topology.across
+    back_ends = {"sql": {"host": topology.fqdn(sql), "port": 1433},
+                 "partner-sql": {"host": across.fqdn(across.only(Role.BACK_END)), "port": 1433}}
     domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
@@ -274,7 +289,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    arguments[sql] = {**where(sql), "realm": topology.realm, "logins": sorted(own_accounts), **key}
+    arguments[sql] = {**where(sql), "realm": topology.realm, "others": [across.realm], **key,
+                      "logins": sorted(own_accounts)}
     arguments[client] = {
         **where(client), "dc": str(topology.machines[dc].address),
         "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],

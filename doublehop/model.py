@@ -41,6 +41,8 @@ class Need(StrEnum):
     """A directory that hands out managed passwords (Samba from 4.21; row A-30)."""
     CLOCKS = "clocks"
     """The clocks of clients and front ends are the lab's to set wrong (row E-20)."""
+    TRUST = "trust"
+    """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
 
 
 class Zone(StrEnum):
@@ -79,6 +81,15 @@ class Encryption(StrEnum):
     RESOURCE_SID_COMPRESSION_DISABLED = "resource-SID-compression-disabled"
 
 
+class Domain(StrEnum):
+    """One of the lab's two domains, each the root of its own forest."""
+
+    OWN = "own"
+    """The domain of the front ends and of everything that is said to be nowhere else."""
+    PARTNER = "partner"
+    """The other side of the trust."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
     """Facts the directory holds about one account, by the names the AD cmdlets give them.
@@ -89,7 +100,7 @@ class Principal:
     `supported_encryption_types` is msDS-SupportedEncryptionTypes, unset when empty; `keytab_encryption_types`
     are the keys that the front end was given of a pool's account. Without `aes_keys` the account's password
     is older than the domain's AES keys (row G-02). `groups` are global, `domain_local_groups` local groups.
-    An account is a gMSA when it says who may retrieve its password.
+    An account is a gMSA when it says who may retrieve its password. A user may be of the partner's `domain`.
     """
 
     __pydantic_config__ = STRICT
@@ -109,6 +120,7 @@ class Principal:
     aes_keys: bool = True
     principals_allowed_to_retrieve_managed_password: tuple[str, ...] = ()
     sql_login: bool = True
+    domain: Domain = Domain.OWN
 
     @property
     def managed(self) -> bool:
@@ -147,6 +159,15 @@ class Proxy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """The two-way forest trust with the partner's domain; its encryption types are those of both trust objects."""
+
+    __pydantic_config__ = STRICT
+
+    supported_encryption_types: tuple[Encryption, ...] = (Encryption.AES128, Encryption.AES256)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
     """One configuration of the whole lab.
 
@@ -161,6 +182,7 @@ class Given:
     `dc_unreachable_from` names machines that cannot reach the domain controller when
     the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
     signed in and services have started before. `after_sign_in` is what happens to accounts in between.
+    `trust` is the one with the partner's domain, which is there whenever something is of that domain.
     """
 
     __pydantic_config__ = STRICT
@@ -177,6 +199,7 @@ class Given:
     dc_unreachable_from: tuple[str, ...] = ()
     clocks: dict[str, str] = field(default_factory=dict)
     after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
+    trust: Trust = Trust()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,7 +208,8 @@ class ClientProfile:
 
     `integrated` off makes it pass over Negotiate (row E-01). `ntlm` lets it go on with NTLM where the KDC knows
     no such SPN, or where nothing but NTLM is offered. `basic` is a user who types name and password when the
-    site asks for them, after everything else was tried.
+    site asks for them, after everything else was tried. `encryption_types` are those that the client's policy allows
+    for Kerberos; all that its library knows when empty.
     """
 
     __pydantic_config__ = STRICT
@@ -198,6 +222,7 @@ class ClientProfile:
     channel_binding: bool = True
     ntlm: bool = True
     basic: bool = False
+    encryption_types: tuple[Encryption, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ from doublehop.model import (
     Registration,
     Request,
 )
-from doublehop.scope import Scope, web_servers
+from doublehop.scope import Scope, referral_to, web_servers
 from doublehop.wait import until
 
 LOG_SECONDS = 5
@@ -35,7 +35,8 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
     servers = [lab.front_end(each) for each in web_servers(scope.given, request, scope.topology)]
-    mark = lab.dc.ask("log_mark")
+    controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
+    marks = [(each, each.ask("log_mark")) for each in controllers]
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, servers)
@@ -43,7 +44,7 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
         client=client,
         front_end=_front_end(page, servers),
         back_ends={name: _back_end(each, servers) for name, each in page.get("back_ends", {}).items()},
-        kdc=_kdc_lines(client, scope, mark, lab),
+        kdc=_kdc_lines(client, scope, marks),
     )
 
 
@@ -58,7 +59,7 @@ def _asked_by(user: str, request: Request, scope: Scope, passwords: Mapping[str,
 
 def logon_of(user: str, scope: Scope, passwords: Mapping[str, str]) -> dict[str, str]:
     """What Windows knows of a user who signed in: domain, name and password."""
-    return {"domain": scope.topology.domain, "user": scope.account(user), "password": passwords[user]}
+    return {"domain": scope.domain_of(user).domain, "user": scope.account(user), "password": passwords[user]}
 
 
 def url_of(request: Request, scope: Scope) -> str:
@@ -108,12 +109,17 @@ def _last_refusal(servers: Sequence[Agent]) -> dict[str, Any] | None:
     return next((each for each in reversed(logs) if each["error"]), None)
 
 
-def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[KdcLine, ...]:
-    """The KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result."""
+def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int]]) -> tuple[KdcLine, ...]:
+    """Every KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result.
+
+    The servers' own KDC comes last, as it does for a user of another domain. Whom the first KDC refers to nobody
+    leaves a line of that refusal and no other.
+    """
 
     def lines() -> tuple[KdcLine, ...] | None:
-        found = tuple(parse(lab.dc.ask("log_since", mark=mark, matching=RESULT)))
-        asked = any(not each.service or each.service.lower().startswith(client.spn.lower()) for each in found)
+        found = tuple(line for dc, mark in marks for line in parse(dc.ask("log_since", mark=mark, matching=RESULT)))
+        asked = any(not each.service or each.service.lower().startswith(client.spn.lower()) or
+                    (each.error and each.service == referral_to(scope.topology.realm)) for each in found)
         return found if asked or not client.spn or not scope.client_reaches_dc else None
 
     return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)

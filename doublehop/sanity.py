@@ -7,7 +7,17 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Encryption, Given, Principal, Registration, Request, Role, Scenario, Scheme
+from doublehop.model import (
+    Domain,
+    Encryption,
+    Given,
+    Principal,
+    Registration,
+    Request,
+    Role,
+    Scenario,
+    Scheme,
+)
 from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -40,6 +50,7 @@ def check_question(scenario: Scenario, topology: Topology, where: str) -> None:
     _check_principals(given, scope, f"{where}.given")
     _check_keys(given, scope, f"{where}.given")
     _check_machines(given, scope, f"{where}.given")
+    _check_domains(given, topology, f"{where}.given")
     for name, front_end in given.front_ends.items():
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
@@ -69,7 +80,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     owned = {**given.users, **given.accounts}
     _check_labels(given, scope, where)
     for label, facts in given.computers.items():
-        if label not in scope.topology.members:
+        if label not in {*scope.topology.members, *scope.topology.across.members}:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
         _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
                 "keytab_encryption_types", "aes_keys", MANAGED)
@@ -133,6 +144,29 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.clocks.{name}", f"expected an offset such as '+10m', not {by!r}")
 
 
+def _check_domains(given: Given, topology: Topology, where: str) -> None:
+    """Users alone are of the partner's domain, with facts about themselves; its clocks are those of the lab."""
+    beyond = {label: each for label, each in given.users.items() if each.domain is Domain.PARTNER}
+    for label, facts in {**given.accounts, **given.computers}.items():
+        _refuse(f"{where}: {label}", facts, "domain")
+    for label in given.computers.keys() & topology.partner.machines.keys():
+        granted = Principal(principals_allowed_to_delegate_to_account=
+                            given.computers[label].principals_allowed_to_delegate_to_account)
+        if given.computers[label] != granted:
+            raise InputError(f"{where}.computers.{label}", "expected principals_allowed_to_delegate_to_account alone")
+    for label, facts in beyond.items():
+        _refuse(f"{where}.users.{label}", facts, "spns", "allowed_to_delegate_to", "protected_user", "groups",
+                "domain_local_groups", "principals_allowed_to_delegate_to_account")
+        if label in given.after_sign_in:
+            raise InputError(f"{where}.after_sign_in.{label}", "unexpected for a user of the partner's domain")
+    if beyond and topology.only(Role.CLIENT) in given.clocks:
+        raise InputError(f"{where}.clocks", "unexpected of the client with users of the partner's domain")
+    types = given.trust.supported_encryption_types
+    if not types or not KEYTAB_TYPES.issuperset(types):
+        raise InputError(f"{where}.trust.supported_encryption_types",
+                         f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
+
+
 def _check_labels(given: Given, scope: Scope, where: str) -> None:
     for label in given.accounts:
         if label in given.users:
@@ -141,7 +175,7 @@ def _check_labels(given: Given, scope: Scope, where: str) -> None:
         if not LABEL.fullmatch(label):
             raise InputError(where, f"expected a label of lower-case letters, digits and dashes, not {label!r}")
     for label in [*given.users, *given.accounts]:
-        if label in scope.topology.machines:
+        if label in {*scope.topology.machines, *scope.topology.partner.machines}:
             raise InputError(where, f"{label!r} is a machine already")
         if len(scope.account(label)) > LONGEST_ACCOUNT:
             raise InputError(where, f"{label!r} is too long for an account name")
@@ -223,6 +257,12 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
         raise InputError(f"{where}.when.after", f"expected another user, not {when.after!r}")
+    beyond = [each for each in (when.user, when.after) if each and scope.domain_of(each) is not scope.topology]
+    if beyond and (when.client.ntlm or when.client.basic):
+        raise InputError(f"{where}.when.client", "expected neither ntlm nor basic with a user of the partner's domain: "
+                                                 "the lab's trust carries Kerberos alone")
+    if not KEYTAB_TYPES.issuperset(when.client.encryption_types):
+        raise InputError(f"{where}.when.client.encryption_types", f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
     if when.act_as:
         _resolved_owner(scope, when.act_as, f"{where}.when.act_as")
     pages, known = scope.given.back_ends, {**BACK_END_SERVICES, **scope.given.back_ends}

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Given, Role, When
+from doublehop.model import Domain, Given, Role, When
 from doublehop.topology import Topology
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -36,7 +36,16 @@ class Scope:
             return f"{label}.{self.subdomain}"
         if label in self.topology.machines:
             return self.topology.fqdn(label)
+        if label in self.topology.partner.machines:
+            return self.topology.across.fqdn(label)
         raise KeyError(label)
+
+    def domain_of(self, label: str) -> Topology:
+        """The domain that the account behind a label is of, as that domain sees the lab; an unknown one is of ours."""
+        user = self.given.users.get(label)
+        theirs = label.rstrip("$") in self.topology.partner.machines
+        beyond = theirs if user is None else user.domain is Domain.PARTNER
+        return self.topology.across if beyond else self.topology
 
     @property
     def client_reaches_dc(self) -> bool:
@@ -54,13 +63,18 @@ class Scope:
         """
         if label in self.given.users or label in self.given.accounts:
             return f"{self.prefix}-{label}{'$' if self._managed(label) else ''}"
-        if label.rstrip("$") in self.topology.machines:
+        if label.rstrip("$") in {*self.topology.machines, *self.topology.partner.machines}:
             return f"{label.rstrip('$').upper()}$"
         raise KeyError(label)
 
     def principal(self, label: str) -> str:
         """The Kerberos principal behind a label."""
-        return f"{self.account(label)}@{self.topology.realm}"
+        return f"{self.account(label)}@{self.domain_of(label).realm}"
+
+    def login(self, label: str) -> str:
+        """What a database calls the account: one of another realm has that realm in its name."""
+        own = self.domain_of(label) is self.topology
+        return self.account(label) if own else self.principal(label)
 
     def dn(self, label: str) -> str:
         """Where the account behind a label is in the directory."""
@@ -68,7 +82,7 @@ class Scope:
         folder = "Computers" if account.endswith("$") else "Users"
         if self._managed(label):
             folder = "Managed Service Accounts"
-        return f"CN={account.rstrip('$')},CN={folder},{self.topology.base_dn}"
+        return f"CN={account.rstrip('$')},CN={folder},{self.domain_of(label).base_dn}"
 
     def _managed(self, label: str) -> bool:
         return label in self.given.accounts and self.given.accounts[label].managed
@@ -98,11 +112,22 @@ class Scope:
         return label.upper()
 
     def label(self, identity: str) -> str:
-        """The label of an identity as a hop reported it, with a realm or a domain; others as they are."""
-        account = identity.partition("@")[0].rpartition("\\")[2]
+        """The label of an identity as a hop reported it, with a realm or a domain; others as they are.
+
+        An account of the same name in the wrong one of two domains is somebody else.
+        """
+        name, _, realm = identity.partition("@")
+        account = name.rpartition("\\")[2]
         if account.lower().startswith(f"{self.prefix}-"):
-            return account[len(self.prefix) + 1 :].removesuffix("$")
+            label = account[len(self.prefix) + 1 :].removesuffix("$")
+            realms = {self.topology.realm, self.topology.partner.realm}
+            return identity if realm in realms - {self.domain_of(label).realm} else label
         return account.lower() if account.endswith("$") else account
+
+
+def referral_to(realm: str) -> str:
+    """The ticket that leads from one KDC to the next, as the one that issues it calls it."""
+    return f"krbtgt/{realm}"
 
 
 def web_servers(given: Given, when: When, topology: Topology) -> list[str]:

@@ -36,8 +36,19 @@ class ImageSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Partner:
+    """The second domain: the root of another forest, on the same network and of the same image."""
+
+    __pydantic_config__ = STRICT
+
+    realm: str
+    domain: str
+    machines: dict[str, MachineSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
 
     __pydantic_config__ = STRICT
 
@@ -46,6 +57,16 @@ class Topology:
     network: ipaddress.IPv4Network
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
+    partner: Partner
+
+    @property
+    def across(self) -> "Topology":
+        """The lab as the second domain sees it: that domain is its own, and this one is its partner."""
+        return Topology(
+            realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
+            machines=self.partner.machines,
+            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
+        )
 
     @property
     def dns(self) -> str:
@@ -79,7 +100,11 @@ class Topology:
         dc = self.machines[self.only(Role.DOMAIN_CONTROLLER)].address
         hosts = "".join(f"{each.address} {self.fqdn(name)} {name}\n" for name, each in self.machines.items()
                         if name == machine or each.role is Role.DOMAIN_CONTROLLER)
-        values = {"realm": self.realm, "dns": self.dns, "dc": str(dc), "kdc": str(dc), "enforce_ok_as_delegate": "true"}
+        across = self.across
+        hosts += "".join(f"{each.address} {across.fqdn(name)}\n" for name, each in across.machines.items())
+        partner_kdc = across.machines[across.only(Role.DOMAIN_CONTROLLER)].address
+        values = {"realm": self.realm, "dns": self.dns, "dc": str(dc), "kdc": str(dc), "enforce_ok_as_delegate": "true",
+                  "partner_realm": across.realm, "partner_dns": across.dns, "partner_kdc": str(partner_kdc)}
         return {
             "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
             "/etc/hostname": f"{machine}\n",
@@ -126,10 +151,19 @@ def _check(topology: Topology, path: str) -> None:
     for role in Role:
         if not topology.of(role):
             raise InputError(path, f"machines: expected at least one with role {role.value!r}")
+    named = {f"machines.{name}": (name, each) for name, each in topology.machines.items()}
+    for role in (Role.DOMAIN_CONTROLLER, Role.BACK_END):
+        if not topology.across.of(role):
+            raise InputError(path, f"partner.machines: expected one with role {role.value!r}")
+    named |= {f"partner.machines.{name}": (name, each) for name, each in topology.partner.machines.items()}
     seen: dict[ipaddress.IPv4Address, str] = {}
-    for name, each in topology.machines.items():
+    names: set[str] = set()
+    for key, (name, each) in named.items():
         if each.address not in topology.network:
-            raise InputError(path, f"machines.{name}.address: expected one inside {topology.network}")
+            raise InputError(path, f"{key}.address: expected one inside {topology.network}")
         if each.address in seen:
-            raise InputError(path, f"machines.{name}.address: {seen[each.address]} has it already")
+            raise InputError(path, f"{key}.address: {seen[each.address]} has it already")
+        if name in names:
+            raise InputError(path, f"{key}: a machine of the other domain has this name already")
         seen[each.address] = name
+        names.add(name)

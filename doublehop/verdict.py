@@ -14,13 +14,16 @@ from doublehop.model import (
     FrontEndSaw,
     KdcLine,
     Observation,
+    Role,
     Verdict,
     VerdictKind,
 )
-from doublehop.scope import Scope
+from doublehop.scope import Scope, referral_to
 
-BACK_END_SERVICES = {"sql": "MSSQLSvc/"}
+BACK_END_SERVICES = {"sql": "MSSQLSvc/", "partner-sql": "MSSQLSvc/"}
 """The service class of each database; a page among the back ends has the SPN of the host in its URL."""
+BEYOND = {"partner-sql"}
+"""Those of the partner's domain: who has no ticket of that domain's KDC asks the own KDC for one to it first."""
 NOTHING = "nothing"
 
 
@@ -63,7 +66,8 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
     if spn and scope.client_reaches_dc:
-        line = _line_for(spn, observation.kdc) or _unread(observation.kdc)
+        refused = _refused_referral(scope.topology.realm, observation.kdc)
+        line = _line_for(spn, observation.kdc) or refused or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
@@ -93,7 +97,8 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
-        line = _line_for(service, observation.kdc) or _ticket_to_itself(observation.kdc)
+        beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if name in BEYOND else None
+        line = _line_for(service, observation.kdc) or beyond or _ticket_to_itself(observation.kdc)
         yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
 
 
@@ -103,13 +108,22 @@ def service_of(name: str, scope: Scope) -> str:
     Of a chain such as `api.sql` it is the last link's; each link before it is a back end of its own.
     """
     last = name.rpartition(".")[2]
-    return f"HTTP/{urlsplit(scope.page(last)).hostname}" if last in scope.given.back_ends else BACK_END_SERVICES[last]
+    if last in scope.given.back_ends:
+        return f"HTTP/{urlsplit(scope.page(last)).hostname}"
+    across = scope.topology.across
+    return BACK_END_SERVICES[last] + (across.fqdn(across.only(Role.BACK_END)) if last in BEYOND else "")
 
 
 def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
     """The last ticket request for a service."""
     matching = _tickets(service, lines)
     return matching[-1] if matching else None
+
+
+def _refused_referral(realm: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last refusal of a ticket that leads to another realm's KDC."""
+    refused = [each for each in lines if each.kind == "TGS" and each.service == referral_to(realm) and each.error]
+    return refused[-1] if refused else None
 
 
 def _unread(lines: tuple[KdcLine, ...]) -> KdcLine | None:

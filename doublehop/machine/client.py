@@ -4,6 +4,7 @@ It also carries directory changes to the domain controller, as an administrator'
 reports what the client saw and judges nothing.
 """
 
+import base64
 import os
 import socket
 import sys
@@ -26,18 +27,21 @@ import spnego.exceptions
 from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import bring_up_network, cut_off, run, serve, until
+from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, until
 from doublehop.machine.directory import Change, Directory
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 
 CCACHES = Path("/run/ccaches")
 DEFAULT_CCACHE = Path("/tmp/krb5cc_0")
 KRB5_BY_FLAG_POLICY = {True: Path("/etc/krb5.conf"), False: Path("/run/krb5-forwards-to-anyone.conf")}
+KRB5_LIMITED = Path("/run/krb5-limited.conf")
 AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
 
 _directory: dict[str, Any] = {}
+_others: dict[str, Directory] = {}
+"""The administrators' connections to other domains' directories, by what their entries' names end with."""
 
 
 def start(*, address: str, prefix: int, dc: str, administrator: str, password: str) -> None:
@@ -56,12 +60,40 @@ def reconnect() -> None:
     _directory["admin"] = until("the directory", 30, lambda: Directory.signed_in(**_directory["how"]))
 
 
+def administer(*, base_dn: str, dc: str, administrator: str, password: str) -> None:
+    """Open an administrator's connection to another domain's directory as well."""
+    _others[base_dn.lower()] = until("the directory", 30, lambda: Directory.signed_in(
+        host=dc, user=administrator, password=password))
+
+
+def _administrator(dn: str) -> Directory:
+    """The connection to the directory that an entry is in."""
+    found = next((each for base, each in _others.items() if dn.lower().endswith(f",{base}")), None)
+    return found or _directory["admin"]
+
+
+def _with_sids_of_others(change: Change, directory: Directory) -> Change:
+    """Name principals of other directories by their SIDs; this one knows them by nothing else."""
+    def named(dn: str) -> str | dict[str, str]:
+        other = _administrator(dn)
+        return dn if other is directory else {"base64": base64.b64encode(other.binary_sid(dn)).decode()}
+
+    if "principals" not in change:
+        return change
+    return {**change, "principals": [named(each) for each in change["principals"]]}
+
+
 def change(*, changes: list[Change]) -> dict[str, Any]:
-    """Apply directory changes as administrator; gives their undo, or why the directory took none of them."""
+    """Apply directory changes as administrator; gives their undo, or why the directories took none of them."""
+    undo: list[Change] = []
     try:
-        return {"undo": _directory["admin"].apply(changes)}
+        for directory in (_directory["admin"], *_others.values()):
+            own = [each for each in changes if _administrator(each["dn"]) is directory]
+            undo[:0] = directory.apply([_with_sids_of_others(each, directory) for each in own])
     except LDAPOperationResult as refusal:
+        change(changes=undo)
         return {"refused": str(refusal)}
+    return {"undo": undo}
 
 
 def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
@@ -78,7 +110,7 @@ def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> s
 
 def read(*, dn: str, attributes: list[str]) -> dict[str, list[str]]:
     """Read attributes of one directory entry."""
-    found: dict[str, list[str]] = _directory["admin"].read(dn, attributes)
+    found: dict[str, list[str]] = _administrator(dn).read(dn, attributes)
     return found
 
 
@@ -145,7 +177,7 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
           logon: dict[str, str], http2: bool = False) -> dict[str, Any]:
     """Ask for one page as one user; the answer has the fields of `model.ClientSaw`."""
     os.environ["KRB5CCNAME"] = f"FILE:{_ccache(principal)}"
-    os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[profile["honour_ok_as_delegate"]])
+    os.environ["KRB5_CONFIG"] = str(_krb5_config(profile))
     parts = urlsplit(url)
     host, port = str(parts.hostname), parts.port or 80
     target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
@@ -187,6 +219,17 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     }
 
 
+def _krb5_config(profile: dict[str, Any]) -> Path:
+    """The library's configuration for a client of this kind."""
+    path = KRB5_BY_FLAG_POLICY[profile["honour_ok_as_delegate"]]
+    if not profile["encryption_types"]:
+        return path
+    allowed = " ".join(ENCTYPES[each] for each in profile["encryption_types"])
+    limited = path.read_text().replace("[libdefaults]\n", f"[libdefaults]\n    permitted_enctypes = {allowed}\n")
+    KRB5_LIMITED.write_text(limited)
+    return KRB5_LIMITED
+
+
 def _probe_http2(url: str, target: str) -> dict[str, Any]:
     """Ask with an offer to go on in HTTP/2, which only curl makes here (row B-30)."""
     text = run(
@@ -223,5 +266,5 @@ if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
         "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
-        "trust": trust,
+        "trust": trust, "administer": administer,
     })

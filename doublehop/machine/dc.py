@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from doublehop.machine import certificates
+from doublehop.machine import certificates, trust
 from doublehop.machine.agent import bring_up_network, run, serve, until
 
 STATE = Path("/state")
@@ -209,5 +209,6 @@ if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
         "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
-        "issue_certificate": certificates.issue_certificate,
+        "issue_certificate": certificates.issue_certificate, "make_trust": trust.make,
+        "set_trust_encryption_types": trust.set_encryption_types, "domain_sid": trust.own_sid,
     })

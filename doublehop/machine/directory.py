@@ -112,6 +112,10 @@ class Directory:
         """The values of some attributes of one entry, binary ones as base64."""
         return {name: [_shown(each) for each in values] for name, values in self._raw(dn, attributes).items()}
 
+    def binary_sid(self, dn: str) -> bytes:
+        """What an entry is called in access lists, in whichever directory these are."""
+        return self._raw(dn, ["objectSid"])["objectSid"][0]
+
     def _raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
         self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=attributes)
         found = self._connection.response[0]["raw_attributes"]
@@ -185,7 +189,7 @@ class Directory:
 
     def _allow(self, change: Change, attribute: str) -> list[Change]:
         """Let some principals do what a descriptor in this attribute grants."""
-        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        sids = [self.binary_sid(each) if isinstance(each, str) else _value(each) for each in change["principals"]]
         value = {"base64": base64.b64encode(allowing(sids)).decode()}
         return self._modify({"how": "replace", "dn": change["dn"], "attribute": attribute, "values": [value]})
 

@@ -1,10 +1,12 @@
 """The back end's agent: PostgreSQL with GSSAPI under the service class of SQL Server.
 
 The server keeps the keytab of the account that holds the MSSQLSvc names; logins are roles named as the AD
-account, mapped from `account@REALM` by pg_ident (row D-17).
+account, mapped from `account@REALM` by pg_ident (row D-17). An account of another realm that is trusted is named with
+its realm.
 """
 
 import pwd
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,8 +40,8 @@ def provision() -> None:
 
 
 def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, password: str, realm: str,
-          logins: list[str]) -> None:
-    """Start the server with the service account's key and these logins."""
+          others: list[str], logins: list[str]) -> None:
+    """Start the server with the service account's key and these logins; no other realm's tickets are anybody's."""
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT / "data", DATA)
     DATA.chmod(0o700)
@@ -47,10 +49,10 @@ def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, pa
     make_keytab(KEYTAB, principal=principal, salt=salt, kvno=kvno, password=password)
     (DATA / "pg_hba.conf").write_text(
         "local all postgres trust\n"
-        f"host all all 0.0.0.0/0 gss include_realm=1 krb_realm={realm} map=ad\n"
+        "host all all 0.0.0.0/0 gss include_realm=1 map=ad\n"
     )
-    escaped = realm.replace(".", "\\.")
-    (DATA / "pg_ident.conf").write_text(f'ad "/^(.*)@{escaped}$" \\1\n')
+    known = [f'ad "/^(.*)@{re.escape(realm)}$" \\1\n', *(f'ad "/^(.*@{re.escape(each)})$" \\1\n' for each in others)]
+    (DATA / "pg_ident.conf").write_text("".join(known))
     options = {
         "listen_addresses": address, "port": str(PORT), "unix_socket_directories": str(SOCKETS),
         "krb_server_keyfile": str(KEYTAB), "krb_caseins_users": "off", "fsync": "off", "shared_buffers": "16MB",

@@ -14,7 +14,7 @@ from doublehop.frontend import HTTPS, FrontEnd, parse_binding
 from doublehop.machine import agent, certificates, member
 from doublehop.machine.agent import bring_up_network, serve
 from doublehop.machine.iis import keys
-from doublehop.machine.iis.backends import BackEnd, Outgoing
+from doublehop.machine.iis.backends import BackEnd, Outgoing, login_of
 from doublehop.machine.iis.ntlm import Helpers
 from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
@@ -57,7 +57,7 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     """
     unlocked = {name: keys.unlock(**each) for name, each in accounts.items()}
     unlocked |= {name: _unlock_managed(**each) for name, each in (managed or {}).items()}
-    signed_in = {name: Outgoing(keys.sign_in(**each), each["principal"].partition("@")[0])
+    signed_in = {name: Outgoing(keys.sign_in(**each), login_of(each["principal"]))
                  for name, each in fixed.items()}
     front_end = READ_FRONT_END.validate_python(config)
     secure = any(parse_binding(text).protocol == HTTPS for site in front_end.sites.values() for text in site.bindings)

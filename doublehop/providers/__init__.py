@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
@@ -37,6 +38,17 @@ Provision = Callable[[Machine, Topology], None]
 """Makes, inside a machine, the state that its like will start from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The machines of a running lab; `add` starts those of a further topology on the same network.
+
+    What is added lives as long as the rest.
+    """
+
+    machines: Mapping[str, Machine]
+    add: Callable[[Topology], Mapping[str, Machine]]
+
+
 class Provider(Protocol):
     """A way to bring the machines of a topology up."""
 
@@ -50,7 +62,7 @@ class Provider(Protocol):
         """What the machines run, as far as it is known before they do, for the header of a run."""
 
     def up(self, topology: Topology, provision: Provision,
-           progress: Progress) -> AbstractContextManager[Mapping[str, Machine]]:
+           progress: Progress) -> AbstractContextManager[Site]:
         """Bring every machine up; leaving the context removes all of it."""
 
 

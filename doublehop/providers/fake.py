@@ -11,7 +11,7 @@ from typing import Any
 
 from doublehop.errors import Deadline
 from doublehop.model import Need, Role
-from doublehop.providers import Machine, Progress, Provision
+from doublehop.providers import Machine, Progress, Provision, Site
 from doublehop.run import CommandResult
 from doublehop.topology import Topology
 
@@ -96,7 +96,11 @@ class FakeProvider:
 
     @contextmanager
     def up(self, topology: Topology, provision: Provision,  # noqa: ARG002 - the protocol's
-           progress: Progress) -> Iterator[Mapping[str, Machine]]:
+           progress: Progress) -> Iterator[Site]:
         """A machine for each of the topology's."""
         progress("fake machines")
-        yield {name: FakeMachine(name, each.role) for name, each in topology.machines.items()}
+        yield Site(_machines(topology), _machines)
+
+
+def _machines(topology: Topology) -> dict[str, Machine]:
+    return {name: FakeMachine(name, each.role) for name, each in topology.machines.items()}

@@ -21,7 +21,7 @@ from doublehop import cache
 from doublehop.data import LAB
 from doublehop.errors import HostError, LabError
 from doublehop.model import Need, Role
-from doublehop.providers import Machine, Progress, Provision
+from doublehop.providers import Machine, Progress, Provision, Site
 from doublehop.run import CommandResult, Conversation, run
 from doublehop.topology import ImageSpec, Topology
 
@@ -97,26 +97,21 @@ class LocalProvider:
         return found
 
     @contextmanager
-    def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Mapping[str, Machine]]:
+    def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Site]:
         """Bring every machine up; the first time this builds the image and provisions the domain."""
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
         image = _image(topology.image, progress)
         with ExitStack() as stack:
-            snapshots = {name: _snapshot(topology, name, image, provision, progress)
-                         for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
             switch = stack.enter_context(_switch())
-            started = {}
-            for name in topology.machines:
-                mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
-                started[name] = stack.enter_context(_started(name, switch, image, topology, mounts))
-            machines: dict[str, Machine] = {}
-            for name, each in topology.machines.items():
-                pid = started[name].pid()
-                switch.plug_in(name, pid)
-                machines[name] = LocalMachine(name, each.role, pid)
-            yield machines
+
+            def add(topology: Topology) -> dict[str, Machine]:
+                snapshots = {name: _snapshot(topology, name, image, provision, progress)
+                             for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
+                return _plugged_in(topology, image, snapshots, switch, stack)
+
+            yield Site(add(topology), add)
 
 
 def _find(tool: str) -> str | None:
@@ -195,6 +190,21 @@ class _Switch:
     def plug_in(self, name: str, pid: int) -> None:
         """Lay a cable to a machine."""
         self.say(f"link add {name} type veth peer name eth0 netns {pid}", f"link set {name} master br0 up")
+
+
+def _plugged_in(topology: Topology, image: Path, snapshots: Mapping[str, Path], switch: _Switch,
+                stack: ExitStack) -> dict[str, Machine]:
+    """Start every machine of a topology side by side, and lay their cables."""
+    started = {}
+    for name in topology.machines:
+        mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
+        started[name] = stack.enter_context(_started(name, switch, image, topology, mounts))
+    machines: dict[str, Machine] = {}
+    for name, each in topology.machines.items():
+        pid = started[name].pid()
+        switch.plug_in(name, pid)
+        machines[name] = LocalMachine(name, each.role, pid)
+    return machines
 
 
 @contextmanager

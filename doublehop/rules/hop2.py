@@ -1,6 +1,6 @@
 """The tables of hop 2: who goes out, on what evidence, whether the KDC allows it, and whom the back end lets in."""
 
-from doublehop.rules.table import WINDOWS, Rule, Table
+from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 THREAD = Table(
     name="thread", question="Who goes out on hop 2?",
@@ -38,7 +38,8 @@ THREAD = Table(
 
 SELF = Table(
     name="self", question="Does the KDC give the pool's account a ticket to itself in the user's name (S4U2Self)?",
-    facts={"has an SPN": "the pool's account holds any SPN at all", "itself": "the user it names is that very account"},
+    facts={"has an SPN": "the pool's account holds any SPN at all", "itself": "the user it names is that very account",
+           "trusted forest": "the user it names is of a trusted forest"},
     rules=(
         Rule(id="self.not-a-service", when={"has an SPN": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Without any SPN the account is no service, and nobody gets a ticket to it, itself included.",
@@ -46,6 +47,9 @@ SELF = Table(
         Rule(id="self.itself", when={"itself": True}, then="KDC_KNOWS_NO_S4U",
              why="The ticket names the account itself, which is how a KDC without S4U would answer.",
              sources=("C-08",)),
+        Rule(id="self.across", platform=SAMBA, when={"trusted forest": True}, then="KDC_ERR_C_PRINCIPAL_UNKNOWN",
+             why="Samba's KDC looks for the user in its own directory, and refers nobody on.",
+             sources=("C-08", "C-24")),
         Rule(id="self.service", then="issued",
              why="Any service may ask for a ticket to itself; what it is good for is another question.",
              sources=("C-08", "C-09")),
@@ -87,6 +91,7 @@ SERVICE = Table(
         "evidence": "`forwardable` or `not forwardable`",
         "listed": "the asked SPN is on the asking account's msDS-AllowedToDelegateTo, letter by letter but for case",
         "named": "the back end's account names the asking account (RBCD)",
+        "across": "the back end is of another domain than the front end",
     },
     rules=(
         Rule(id="service.anonymous-on-windows", platform=WINDOWS, when={"credentials": "none"}, then="ANONYMOUS LOGON",
@@ -106,6 +111,11 @@ SERVICE = Table(
         Rule(id="service.evidence", when={"evidence": "not forwardable"}, then="KDC_ERR_BADOPTION",
              why="A ticket that is not forwardable is no evidence, whoever grants the pair.",
              sources=("C-15", "C-19", "C-07")),
+        Rule(id="service.named-across-on-windows", platform=WINDOWS, when={"across": True, "named": True},
+             then="issued",
+             why="RBCD is read in the back end's domain, wherever the front end is.", sources=("C-24", "C-23")),
+        Rule(id="service.across", when={"across": True}, then="KDC_ERR_BADOPTION",
+             why="A list is read in the front end's domain and reaches no other.", sources=("C-23",)),
         Rule(id="service.listed", when={"listed": True}, then="issued",
              why="KCD: the asking account's list has the asked SPN.", sources=("C-04", "C-06")),
         Rule(id="service.named", when={"named": True}, then="issued",

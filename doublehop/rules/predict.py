@@ -14,7 +14,7 @@ from doublehop.rules.table import SAMBA
 from doublehop.rules.world import Place, Url, World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
-from doublehop.verdict import BACK_END_SERVICES
+from doublehop.verdict import BACK_END_SERVICES, BEYOND
 
 HTTP_CLASS = "HTTP"
 NO_KDC = "NO_KDC_REACHABLE"
@@ -131,6 +131,7 @@ class _Prophet:
             "protected": self.world.facts(user).protected_user,
             "owner trusted": self.world.facts(owner).trusted_for_delegation,
             "client looks": self.request.client.honour_ok_as_delegate,
+            "trusted forest": self.world.beyond(user),
         }) == "forwarded"
         return self._page(place, Caller(user, forwarded, opener), replace(
             refused, status=200, scheme=Scheme.KERBEROS, user=user, handshakes=self._handshakes(place),
@@ -207,7 +208,7 @@ class _Prophet:
     def _transition(self, user: str, pool: str) -> Leaving:
         answer = self.asked.decide(hop2.SELF, {
             "has an SPN": bool(pool) and any(self.world.same(label, pool) for label, _ in self.world.registered()),
-            "itself": bool(pool) and self.world.same(user, pool),
+            "itself": bool(pool) and self.world.same(user, pool), "trusted forest": self.world.beyond(user),
         })
         if answer != "issued":
             return Leaving(user, user, refused=answer)
@@ -225,15 +226,16 @@ class _Prophet:
         """Why a back end does not see whoever goes out, or nothing when it does."""
         if leaving.refused:
             return leaving.refused
-        machine = self.scope.topology.only(Role.BACK_END)
-        spn = f"{BACK_END_SERVICES[name]}{self.scope.topology.fqdn(machine)}"
-        where, owner = self.world.found(spn)
+        domain = self.scope.topology.across if name in BEYOND else self.scope.topology
+        machine = domain.only(Role.BACK_END)
+        spn = f"{BACK_END_SERVICES[name]}{domain.fqdn(machine)}"
+        where, owner = ("exact", machine) if name in BEYOND else self.world.found(spn)
         listed = self.world.facts(leaving.asking).allowed_to_delegate_to if leaving.asking else ()
         named = self.world.facts(owner).principals_allowed_to_delegate_to_account if owner and leaving.asking else ()
         answer = self.asked.decide(hop2.SERVICE, {
             "credentials": leaving.credentials, "found": where, "evidence": leaving.evidence,
             "listed": spn.lower() in [self.scope.fill(each).lower() for each in listed],
-            "named": any(self.world.same(each, leaving.asking) for each in named),
+            "named": any(self.world.same(each, leaving.asking) for each in named), "across": name in BEYOND,
         })
         if answer != "issued":
             return answer

@@ -6,7 +6,7 @@ The list names facts and never scenarios, so that it says the same of one that n
 from collections.abc import Callable, Mapping
 
 from doublehop.frontend import HTTPS, HttpSys, TokenChecking, WindowsAuthentication
-from doublehop.model import Principal, Request, Role, Scenario
+from doublehop.model import Principal, Request, Role, Scenario, Trust
 from doublehop.topology import Topology
 
 FEW_GROUPS = 50
@@ -88,6 +88,11 @@ def _another(scenario: Scenario, _: Topology) -> bool:
     return isinstance(scenario.when, Request) and bool(scenario.when.after)
 
 
+def _policies(scenario: Scenario, _: Topology) -> bool:
+    limited = isinstance(scenario.when, Request) and bool(scenario.when.client.encryption_types)
+    return limited or scenario.given.trust != Trust()
+
+
 FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
     "pages among the back ends": _chains,
     "reverse proxies": _proxies,
@@ -101,5 +106,6 @@ FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
     "servers that do not reach the domain controller": _cut_off,
     "changes after sign-in": _later,
     "another user before": _another,
+    "encryption types of clients and trusts": _policies,
 }
 """Each kind of fact that is still missing; one leaves this list when a table asks for it."""

@@ -84,6 +84,10 @@ class World:
         given, plain = self.given, label.rstrip("$")
         return given.users.get(label) or given.accounts.get(label) or given.computers.get(plain) or Principal()
 
+    def beyond(self, label: str) -> bool:
+        """Whether an account is of the trusted forest."""
+        return self.scope.domain_of(label) is not self.scope.topology
+
     def same(self, one: str, other: str) -> bool:
         """Whether two labels are one account."""
         return self.scope.account(one) == self.scope.account(other)

@@ -43,7 +43,7 @@ def test_links_have_to_add_up(scenario, sees, fails):
 
 @pytest.mark.parametrize("asked", ["ldap", "sql.api", "api.ldap", "api.", ".sql", "api..sql", ""])
 def test_only_what_is_given_can_be_asked(scenario, asked):
-    with pytest.raises(InputError, match="expected sql, api, not"):
+    with pytest.raises(InputError, match="expected sql, partner-sql, api, not"):
         _it(scenario, given=GIVEN.replace("api.sql", asked))
 
 

@@ -123,6 +123,17 @@ def test_a_fact_of_an_account_is_told(scenario, topology, fact, words):
     assert [each for each in describe(made, topology) if each.startswith("  account ") and each.endswith(f": {words}")]
 
 
+def test_the_partners_domain_and_the_trust_are_told(scenario, topology):
+    made = scenario("given.users.alice.domain = 'partner'\ngiven.trust.supported_encryption_types = ['RC4']\n"
+                    "when.get = 'http://{web1}/'\nexpect.status = 401\n"
+                    "when.client = { ntlm = false, encryption_types = ['AES128', 'AES256'] }")
+    lines = describe(made, topology)
+    assert [each for each in lines if each.startswith("  user ") and each.endswith("-alice@PARTNER.TEST")]
+    assert "  the trust with PARTNER.TEST supports RC4" in lines
+    assert "  with a browser that has ntlm=False, encryption_types=AES128+AES256" in lines
+    assert "Needs: trust" in lines
+
+
 REGISTRATION = 'when = { register = "HTTP/{web1}", on = "web1" }\nexpect.directory = "constraintViolation"'
 
 
@@ -170,6 +181,16 @@ CAUSES = {
         {"accounts": {"pool": LISTED}}, Observation(kdc=(NOT_FORWARDABLE,)),
         "the evidence ticket is not forwardable: s1-pool needs TRUSTED_TO_AUTH_FOR_DELEGATION for "
         "protocol transition"),
+    "back end of another domain": (
+        {"accounts": {"pool": LISTED}},
+        Observation(kdc=(dataclasses.replace(NOT_ALLOWED, service="krbtgt/PARTNER.TEST"),)),
+        "the back end is of PARTNER.TEST: s1-pool's list reaches no other domain, and Samba's KDC follows no RBCD "
+        "there"),
+    "trust without a common type": (
+        {}, Observation(kdc=(dataclasses.replace(UNKNOWN, service="krbtgt/DOUBLEHOP.TEST",
+                                                 error="KDC_ERR_ETYPE_NOSUPP"),)),
+        "the trust between PARTNER.TEST and DOUBLEHOP.TEST supports no encryption type that the client takes: "
+        "let it support AES"),
     "unknown SPN": (
         {}, Observation(kdc=(UNKNOWN,)),
         f"no account (or more than one) holds {HTTP}: register it on the account that opens the ticket"),

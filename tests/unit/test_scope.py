@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doublehop.model import Given, Principal, Proxy, Request
+from doublehop.model import Domain, Given, Principal, Proxy, Request
 from doublehop.scope import Scope, scope_of, web_servers
 
 GIVEN = Given(
@@ -84,6 +84,28 @@ REPORTED = {
 @pytest.mark.parametrize(("identity", "label"), REPORTED.items(), ids=REPORTED)
 def test_what_a_hop_reports_leads_back_to_a_label(scope, identity, label):
     assert scope.label(identity) == label
+
+
+BEYOND = Given(users={"alice": Principal(domain=Domain.PARTNER), "bob": Principal()})
+
+
+def test_a_user_of_the_partner_is_of_its_realm_and_directory(topology):
+    scope = Scope(topology=topology, given=BEYOND, prefix="s1")
+    assert scope.principal("alice") == "s1-alice@PARTNER.TEST"
+    assert scope.dn("alice") == "CN=s1-alice,CN=Users,DC=PARTNER,DC=TEST"
+    assert (scope.login("alice"), scope.login("bob")) == ("s1-alice@PARTNER.TEST", "s1-bob")
+
+
+@pytest.mark.parametrize(("identity", "label"), {
+    "s1-alice@PARTNER.TEST": "alice", "s1-alice": "alice", "s1-bob@DOUBLEHOP.TEST": "bob",
+    "s1-alice@DOUBLEHOP.TEST": "s1-alice@DOUBLEHOP.TEST", "s1-bob@PARTNER.TEST": "s1-bob@PARTNER.TEST",
+}.items())
+def test_an_account_of_the_same_name_in_the_other_domain_is_somebody_else(topology, identity, label):
+    assert Scope(topology=topology, given=BEYOND, prefix="s1").label(identity) == label
+
+
+def test_machines_of_the_partner_have_names(topology):
+    assert Scope(topology=topology, given=BEYOND, prefix="s1").fill("MSSQLSvc/{sql2}") == "MSSQLSvc/sql2.partner.test"
 
 
 @given(st.sampled_from([*GIVEN.users, *GIVEN.accounts, "web1$", "sql1$"]), ids)

@@ -34,9 +34,25 @@ def test_every_configuration_file_is_filled_in(topology):
     assert "netbios name = DC1\n" in files["smb.conf"]
 
 
+def test_each_domain_is_the_others_partner(topology):
+    across = topology.across
+    assert (across.realm, across.dns, list(across.machines)) == ("PARTNER.TEST", "partner.test", ["dc2", "sql2"])
+    assert (across.partner.realm, across.partner.machines) == (topology.realm, topology.machines)
+    assert across.across == topology
+
+
+@pytest.mark.parametrize("machine", ["web1", "client1"])
+def test_a_machine_finds_the_kdcs_of_both_domains(topology, machine):
+    krb5 = topology.files_for(machine)["/etc/krb5.conf"]
+    assert "default_realm = DOUBLEHOP.TEST\n" in krb5
+    assert "    PARTNER.TEST = {\n        kdc = 10.93.0.12\n" in krb5
+    assert "    .partner.test = PARTNER.TEST\n" in krb5
+
+
 def test_a_machine_knows_itself_and_the_domain_controller_without_dns(topology):
     assert topology.files_for("web1")["/etc/hosts"].splitlines() == [
         "127.0.0.1 localhost", "10.93.0.10 dc1.doublehop.test dc1", "10.93.0.21 web1.doublehop.test web1",
+        "10.93.0.12 dc2.partner.test", "10.93.0.32 sql2.partner.test",
     ]
 
 
@@ -54,6 +70,13 @@ REFUSED = {
     "duplicate address": ('"10.93.0.22"', '"10.93.0.21"', "machines.web2.address: web1 has it already"),
     "foreign address": ('"10.93.0.22"', '"10.94.0.22"', "machines.web2.address: expected one inside 10.93.0.0/24"),
     "no client": ('role = "client"', 'role = "front-end"', "machines: expected at least one with role 'client'"),
+    "partner without database": ('[partner.machines.sql2]\nrole = "back-end"',
+                                 '[partner.machines.sql2]\nrole = "front-end"',
+                                 "partner.machines: expected one with role 'back-end'"),
+    "partner at a taken address": ('"10.93.0.32"', '"10.93.0.31"',
+                                   "partner.machines.sql2.address: sql1 has it already"),
+    "partner with a taken name": ("[partner.machines.sql2]", "[partner.machines.sql1]",
+                                  "partner.machines.sql1: a machine of the other domain has this name already"),
     "no image": ('[image]', "[machines.image]", "image: Field required"),
     "bad syntax": ('[image]', "[image", "(at line 7, column 7)"),
 }

@@ -11,6 +11,7 @@ from doublehop.codes import KrbError
 from doublehop.model import (
     BackEndSaw,
     ClientSaw,
+    Domain,
     Encryption,
     Expect,
     FrontEndSaw,
@@ -270,3 +271,42 @@ def test_changing_any_one_judged_field_disagrees(scope, expect, field):
 def test_taking_the_kdcs_lines_away_disagrees(scope, expect):
     assume(not expect.directory)
     assert differences(expect, dataclasses.replace(satisfying(expect, scope), kdc=()), scope)
+
+
+# ---- across a trust ----
+
+REFERRAL = KdcLine(kind="TGS", client="s1-alice", service="krbtgt/DOUBLEHOP.TEST")
+SQL2 = "MSSQLSvc/sql2.partner.test"
+
+
+@pytest.fixture
+def across(topology):
+    """The names of a scenario whose user is of the partner's domain."""
+    return Scope(topology=topology, given=Given(names={"portal": "A web1"},
+                                                users={"alice": Principal(domain=Domain.PARTNER)}), prefix="s1")
+
+
+def test_a_namesake_of_the_other_domain_is_not_the_user(across):
+    assert differences(WORKS, SEEN, across) == [
+        ("front end", "user"), ("front end", "thread"), ("back end sql", "identity")]
+
+
+def test_a_referral_that_is_refused_counts_as_the_answer_for_hop_1(across):
+    expect = Expect(spn="HTTP/{portal}", status=401, kdc="KDC_ERR_ETYPE_NOSUPP")
+    client = ClientSaw(spn=HTTP, status=401, error="KDC_ERR_ETYPE_NOSUPP")
+    refused = dataclasses.replace(REFERRAL, error="KDC_ERR_ETYPE_NOSUPP")
+    assert differences(expect, Observation(client=client, kdc=(refused,)), across) == []
+    assert differences(expect, Observation(client=client, kdc=(REFERRAL,)), across) == [("KDC", f"answer for {HTTP}")]
+
+
+def test_a_refused_referral_counts_for_a_back_end_of_the_other_domain_alone(across):
+    theirs = f"s1-alice@{across.topology.partner.realm}"
+    refused = dataclasses.replace(REFUSED, service="krbtgt/PARTNER.TEST")
+    seen = change(change(SEEN_DENIED, "front_end", user=theirs, thread=theirs), "client", spn=HTTP)
+    beyond = dataclasses.replace(DENIED, fails={"partner-sql": "KDC_ERR_BADOPTION"})
+    asked = {"partner-sql": BackEndSaw(error="KDC_ERR_BADOPTION")}
+    assert differences(beyond, dataclasses.replace(seen, back_ends=asked, kdc=(HOP1, refused)), across) == []
+    assert differences(beyond, dataclasses.replace(seen, back_ends=asked, kdc=(HOP1,)), across) == [
+        ("KDC", f"answer for {SQL2}")]
+    assert differences(DENIED, dataclasses.replace(seen, kdc=(HOP1, refused)), across) == [
+        ("KDC", "answer for MSSQLSvc/")]

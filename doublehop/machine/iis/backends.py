@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ class Outgoing:
 
 PSQL = next(Path("/usr/lib/postgresql").glob("*/bin/psql"), "psql")
 """The program itself; Debian's `psql` in the path is a Perl script that looks for it each time."""
+
+
+@cache
+def _own_realm() -> str:
+    """The realm that this machine's Kerberos library takes for its own."""
+    return str(gssapi.Name("nobody", gssapi.NameType.user).canonicalize(gssapi.MechType.kerberos)).rpartition("@")[2]
+
+
+def login_of(principal: str) -> str:
+    """What a database calls a caller: by the account alone, or with the realm when that is another one."""
+    account, _, realm = principal.partition("@")
+    return account if realm in {"", _own_realm()} else principal
+
+
 NOBODY = Outgoing(ccache="FILE:/run/iis/nobody", account="ANONYMOUS")
 """No credential at all: what Windows sends as ANONYMOUS LOGON (row B-12)."""
 

@@ -12,7 +12,7 @@ import gssapi
 
 from doublehop.frontend import Application, ImpersonateAs, PoolIdentity
 from doublehop.machine.iis import backends, keys
-from doublehop.machine.iis.backends import NOBODY, BackEnd, Outgoing
+from doublehop.machine.iis.backends import NOBODY, BackEnd, Outgoing, login_of
 from doublehop.machine.iis.chain import PageBackEnd, ask_all
 from doublehop.machine.iis.negotiate import Caller
 
@@ -125,7 +125,7 @@ def _transition(account: keys.Account | None, upn: str) -> Outgoing:
 def _stored(credentials: gssapi.Credentials, principal: str) -> Outgoing:
     ccache = keys.new_ccache()
     credentials.store(store={"ccache": ccache}, usage="initiate", overwrite=True)
-    return Outgoing(ccache=ccache, account=principal.partition("@")[0])
+    return Outgoing(ccache=ccache, account=login_of(principal))
 
 
 def _has_tgt(token: Outgoing) -> bool:

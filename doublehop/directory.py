@@ -25,6 +25,7 @@ TRUSTED_TO_AUTH_FOR_DELEGATION = 0x1000000
 ACCOUNT_DISABLE = 0x2
 ENCRYPTION_BITS = {
     Encryption.DES: 0x3, Encryption.RC4: 0x4, Encryption.AES128: 0x8, Encryption.AES256: 0x10,
+    Encryption.AES256_SK: 0x20,
     Encryption.RESOURCE_SID_COMPRESSION_DISABLED: 0x80000,
 }
 """msDS-SupportedEncryptionTypes (MS-KILE 2.2.7). An account that nothing is said of has AES128 and AES256."""

@@ -178,6 +178,11 @@ def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:
         return
     if expect.spn:
         yield f"client asks the KDC for {scope.fill(expect.spn)}: {expect.kdc or 'gets a ticket'}"
+    if expect.encryption or expect.session_key:
+        yield f"the ticket is encrypted with {expect.encryption or 'any type'}, its session key is " \
+              f"{expect.session_key or 'of any type'}"
+    if expect.ticket_flags is not None:
+        yield f"klist shows it as {', '.join(expect.ticket_flags) or 'neither forwardable nor ok_as_delegate'}"
     yield f"HTTP {expect.status}" + (f", because {expect.error}" if expect.error else "")
     if expect.scheme:
         yield f"front end: {expect.scheme} {expect.user or 'nobody'} {expect.level}".rstrip()
@@ -203,6 +208,9 @@ def explain(result: Result, topology: Topology) -> list[str]:
 
 
 def _evidence(observation: Observation) -> Iterator[str]:
+    client = observation.client
+    if client.session_key:
+        yield f"klist: {client.spn}: {', '.join(client.ticket_flags) or 'no flags'}; session key {client.session_key}"
     if observation.front_end and observation.front_end.native:
         yield _quoted("front end", observation.front_end.error, observation.front_end.native)
     for name, saw in observation.back_ends.items():

@@ -60,6 +60,13 @@ class Scheme(StrEnum):
     ANONYMOUS = "Anonymous"
 
 
+class Program(StrEnum):
+    """What asks for the page."""
+
+    BROWSER = "browser"
+    CURL = "curl"
+
+
 class Level(StrEnum):
     """What a token allows its holder to do with the identity in it (SECURITY_IMPERSONATION_LEVEL)."""
 
@@ -76,6 +83,7 @@ class Encryption(StrEnum):
     RC4 = "RC4"
     AES128 = "AES128"
     AES256 = "AES256"
+    AES256_SK = "AES256-SK"
     RESOURCE_SID_COMPRESSION_DISABLED = "resource-SID-compression-disabled"
 
 
@@ -185,7 +193,11 @@ class ClientProfile:
 
     `integrated` off makes it pass over Negotiate (row E-01). `ntlm` lets it go on with NTLM where the KDC knows
     no such SPN, or where nothing but NTLM is offered. `basic` is a user who types name and password when the
-    site asks for them, after everything else was tried.
+    site asks for them, after everything else was tried. `delegate` off is a site on no list of those that the
+    browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
+
+    With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
+    client that honours ok-as-delegate, and `always` as one that does not.
     """
 
     __pydantic_config__ = STRICT
@@ -198,6 +210,8 @@ class ClientProfile:
     channel_binding: bool = True
     ntlm: bool = True
     basic: bool = False
+    delegate: bool = True
+    program: Program = Program.BROWSER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,6 +257,7 @@ class Expect:
     the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
     reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
     `directory` the LDAP result of a registration. `encryption` is the type that hop 1's ticket is encrypted with.
+    `session_key` and `ticket_flags` are what klist shows of that ticket on the client (row E-24).
     """
 
     __pydantic_config__ = STRICT
@@ -261,6 +276,8 @@ class Expect:
     handshakes: int | None = None
     http: str | None = None
     encryption: Encryption | None = None
+    session_key: Encryption | None = None
+    ticket_flags: tuple[str, ...] | None = None
     directory: str = ""
 
 
@@ -297,7 +314,8 @@ class ClientSaw:
     """Hop 1 from the client's side: the SPN it asked for, and what came of it.
 
     `error` is the name of the Kerberos error that kept it from sending a ticket; `handshakes` counts how often
-    it proved itself, where NTLM's two messages are one time.
+    it proved itself, where NTLM's two messages are one time. `token` is how the last of those messages begins
+    and `token_size` its length in the header; `session_key` and `ticket_flags` are klist's words for the ticket.
     """
 
     spn: str = ""
@@ -309,6 +327,10 @@ class ClientSaw:
     mutual: bool = False
     http: str = ""
     body: str = ""
+    token: str = ""
+    token_size: int = 0
+    session_key: str = ""
+    ticket_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

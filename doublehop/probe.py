@@ -53,7 +53,7 @@ def _asked_by(user: str, request: Request, scope: Scope, passwords: Mapping[str,
         profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
         hosts=[scope.fill(each) for each in scope.given.client_hosts], logon=logon_of(user, scope, passwords),
     )
-    return ClientSaw(**{**saw, "offers": tuple(saw.get("offers", ()))})
+    return ClientSaw(**{**saw, **{name: tuple(saw.get(name, ())) for name in ("offers", "ticket_flags")}})
 
 
 def logon_of(user: str, scope: Scope, passwords: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Encryption, Given, Principal, Registration, Request, Role, Scenario, Scheme
+from doublehop.model import Encryption, Given, Principal, Program, Registration, Request, Role, Scenario, Scheme, Zone
 from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -219,6 +219,11 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     if when.http2 and when.get.startswith(f"{HTTPS}:"):
         raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
+    client = when.client
+    if client.program is Program.CURL and (client.canonicalise or client.ntlm or client.basic or client.port_in_spn
+                                           or client.zone is not Zone.INTRANET or not client.integrated):
+        raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
+                                                 "browser's: it asks for the name in the URL, with a ticket or not")
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
@@ -251,6 +256,8 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
     for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
         if expect.scheme == scheme and not willing:
             raise InputError(f"{where}.expect.scheme", f"unexpected of a client without `{scheme.lower()}`")
+    if when.client.program is Program.CURL and (expect.offers, expect.handshakes) != (None, None):
+        raise InputError(f"{where}.expect", "expected neither offers nor handshakes of curl, which does not count them")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from doublehop.model import (
     BackEndSaw,
+    ClientSaw,
     Difference,
     Expect,
     FrontEndSaw,
     KdcLine,
     Observation,
+    Scheme,
     Verdict,
     VerdictKind,
 )
@@ -22,6 +24,8 @@ from doublehop.scope import Scope
 BACK_END_SERVICES = {"sql": "MSSQLSvc/"}
 """The service class of each database; a page among the back ends has the SPN of the host in its URL."""
 NOTHING = "nothing"
+TOKENS = {Scheme.KERBEROS: ("YII", range(1000, 1 << 20)), Scheme.NTLM: ("TlRM", range(1400))}
+"""How a token begins in the header, and its sizes there: how to tell the two without opening it (row E-23)."""
 
 
 def judge(expect: Expect, observation: Observation, scope: Scope) -> Verdict:
@@ -62,12 +66,25 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
+    if expect.session_key is not None:
+        yield from _compare("client", "session key", expect.session_key, saw.session_key)
+    if expect.ticket_flags is not None:
+        yield from _compare("client", "ticket flags", expect.ticket_flags, saw.ticket_flags)
+    if expect.scheme in TOKENS and saw.token:
+        yield from _compare("client", "token", expect.scheme, told_by_its_token(saw))
     if spn and scope.client_reaches_dc:
         line = _line_for(spn, observation.kdc) or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
                                 line.encryption if line else "")
+
+
+def told_by_its_token(saw: ClientSaw) -> str:
+    """The scheme that the client's token looks like on the wire, whatever the front end made of it."""
+    found = [scheme for scheme, (start, sizes) in TOKENS.items()
+             if saw.token.startswith(start) and saw.token_size in sizes]
+    return found[0] if found else f"{saw.token}... of {saw.token_size} letters"
 
 
 def _front_end(expect: Expect, saw: FrontEndSaw, scope: Scope) -> Iterator[Difference]:

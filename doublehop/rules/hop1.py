@@ -188,8 +188,12 @@ FORWARD = Table(
         "protected": "the user is a member of Protected Users",
         "owner trusted": "the SPN's account is trusted for delegation, so the ticket says ok-as-delegate",
         "client looks": "the client honours ok-as-delegate, as Windows does",
+        "asks": "the client is set up to delegate to the site",
     },
     rules=(
+        Rule(id="forward.not-asked", when={"asks": False}, then="kept",
+             why="A client that is not set up to delegate to a site sends no TGT there, whatever the KDC says.",
+             sources=("E-06", "E-15")),
         Rule(id="forward.sensitive", when={"sensitive": True}, then="kept",
              why="The TGT of a sensitive user is not forwardable.", sources=("C-19",)),
         Rule(id="forward.protected", when={"protected": True}, then="kept",
@@ -200,6 +204,26 @@ FORWARD = Table(
              why="ok-as-delegate is advice: such a client forwards to anyone.", sources=("C-03",)),
         Rule(id="forward.not-trusted", then="kept",
              why="Without ok-as-delegate the client keeps its TGT.", sources=("C-01", "C-02")),
+    ),
+)
+
+KLIST = Table(
+    name="klist", question="Which flags does klist show of the service ticket?",
+    facts={
+        "kept back": "the user is sensitive or a member of Protected Users",
+        "owner trusted": "the SPN's account is trusted for delegation",
+    },
+    rules=(
+        Rule(id="klist.both", when={"kept back": False, "owner trusted": True}, then="forwardable ok_as_delegate",
+             why="The KDC marks tickets for whom it trusts with any user's TGT.", sources=("E-24", "C-02")),
+        Rule(id="klist.forwardable", when={"kept back": False}, then="forwardable",
+             why="The ticket may become evidence for another (S4U2Proxy); the TGT is not for this service.",
+             sources=("E-24", "C-01")),
+        Rule(id="klist.delegate", when={"owner trusted": True}, then="ok_as_delegate",
+             why="The mark is about the service; the user's tickets are not forwardable all the same.",
+             sources=("E-24", "C-19")),
+        Rule(id="klist.none", then="",
+             why="No ticket of such a user is forwardable.", sources=("E-24", "C-19", "C-20")),
     ),
 )
 
@@ -218,4 +242,4 @@ PERSIST = Table(
     ),
 )
 
-TABLES = (NAME, PORT, SITE, CHALLENGE, TICKET, NTLM, KEY, OPEN, FORWARD, PERSIST)
+TABLES = (NAME, PORT, SITE, CHALLENGE, TICKET, KLIST, NTLM, KEY, OPEN, FORWARD, PERSIST)

@@ -69,7 +69,8 @@ givens = st.builds(
     client_hosts=st.dictionaries(hosts, st.sampled_from(["web1", "web2", "sql1"]), max_size=1),
     dc_unreachable_from=st.sampled_from([(), (), (), ("client1",)]))
 profiles = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.booleans(), canonicalise=st.booleans(),
-                     port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans())
+                     port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans(),
+                     delegate=st.booleans())
 requests = st.builds(
     Request, get=st.builds("http://{}{}{}".format, hosts, ports, st.sampled_from(["", "/", "/app", "/app/x", "/appl"])),
     user=st.sampled_from(["alice", "bob"]), client=profiles, act_as=st.just("") | labels,

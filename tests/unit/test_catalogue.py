@@ -281,6 +281,13 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "gMSA whose password is reset": (f"given.accounts.pool.{GMSA} = ['web1']\n"
                                      f"given.after_sign_in.pool.password_reset = true\n{PAGE}",
                                      "given.accounts.pool", "nothing to happen to a gMSA"),
+    "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",
+                        "Input should be 'browser' or 'curl', not 'wget'"),
+    "curl with a browser's ways": (f"when.client.program = 'curl'\n{PAGE}", "when.client",
+                                   "expected of curl canonicalise = false, ntlm = false"),
+    "what curl does not count": (
+        "when = { get = 'http://{web1}/', client = { program = 'curl', canonicalise = false, ntlm = false } }\n"
+        "expect = { status = 401, handshakes = 1 }", "expect", "expected neither offers nor handshakes of curl"),
     "from itself": (f"from = 'it'\n{PAGE}", "from", "topic::it starts from this one"),
     "unknown from": (f"from = 'base'\n{PAGE}", "from", "no scenario is called topic::base"),
     "unknown from in another file": (f"from = 'other::base'\n{PAGE}", "from", "no scenario is called other::base"),

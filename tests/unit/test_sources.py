@@ -11,7 +11,7 @@ from doublehop.errors import InputError
 
 ROWS = sources.rows()
 LEFT_OUT = sources.left_out()
-SHOWN_OR_LEFT_OUT = "SABC"
+SHOWN_OR_LEFT_OUT = "SABCEG"
 """The groups of rows that must all be accounted for."""
 
 

@@ -192,6 +192,8 @@ class _Hand:
             when["back_ends"] = []
         if self.likely(0.08):
             when["times"] = 2
+        if self.likely(0.08):
+            when["client"] = {**client, "delegate": False}
         return when
 
     def registration(self) -> Tree:

@@ -17,6 +17,7 @@ from doublehop.model import (
     Principal,
     Registration,
     Request,
+    RestrictNtlm,
     Result,
     Scenario,
 )
@@ -77,6 +78,8 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
         yield f"the clock of {name} is off by {by}"
     for label, what in given.after_sign_in.items():
         yield from (f"once users have signed in, {each}" for each in _after_sign_in(scope.account(label), what))
+    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+        yield f"the domain's policy on NTLM authentication is {given.restrict_ntlm_in_this_domain!r}"
     for name in given.dc_unreachable_from:
         yield f"{name} cannot reach the domain controller"
     for name, front_end in given.front_ends.items():
@@ -247,6 +250,8 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
             yield _bad_option(line, facts)
     if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
         yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
+    if observation.front_end and observation.front_end.error == "STATUS_NTLM_BLOCKED":
+        yield "NTLM is denied in this domain, so a client that gets no ticket gets in nowhere: see to the SPN"
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "

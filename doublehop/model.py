@@ -154,6 +154,13 @@ class Proxy:
     connection_affinity: bool = True
 
 
+class RestrictNtlm(StrEnum):
+    """The policy *Network security: Restrict NTLM: NTLM authentication in this domain*; its two ends."""
+
+    DISABLE = "Disable"
+    DENY_ALL = "Deny all"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
     """One configuration of the whole lab.
@@ -169,6 +176,8 @@ class Given:
     `dc_unreachable_from` names machines that cannot reach the domain controller when
     the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
     signed in and services have started before. `after_sign_in` is what happens to accounts in between.
+
+    `restrict_ntlm_in_this_domain = "Deny all"` makes the domain controller refuse every NTLM logon (row E-26).
     """
 
     __pydantic_config__ = STRICT
@@ -185,6 +194,7 @@ class Given:
     dc_unreachable_from: tuple[str, ...] = ()
     clocks: dict[str, str] = field(default_factory=dict)
     after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
+    restrict_ntlm_in_this_domain: RestrictNtlm = RestrictNtlm.DISABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,19 @@ from urllib.parse import urlsplit
 
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
-from doublehop.model import Encryption, Given, Principal, Program, Registration, Request, Role, Scenario, Scheme, Zone
+from doublehop.model import (
+    Encryption,
+    Given,
+    Principal,
+    Program,
+    Registration,
+    Request,
+    RestrictNtlm,
+    Role,
+    Scenario,
+    Scheme,
+    Zone,
+)
 from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -126,6 +138,9 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
     for name in given.dc_unreachable_from:
         if name not in {*topology.members, topology.only(Role.CLIENT)}:
             raise InputError(f"{where}.dc_unreachable_from", f"no client, front end or back end is called {name!r}")
+    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE and topology.only(Role.CLIENT) in given.clocks:
+        raise InputError(f"{where}.restrict_ntlm_in_this_domain", "expected not together with a clock of the client, "
+                                                                  "where the administrator could not sign in again")
     for name, by in given.clocks.items():
         if name not in topology.of(Role.FRONT_END) and name != topology.only(Role.CLIENT):
             raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
@@ -209,6 +224,9 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
 
 
 def _check_registration(when: Registration, scope: Scope, where: str) -> None:
+    if scope.given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+        raise InputError(f"{where}.given.restrict_ntlm_in_this_domain",
+                         "expected only with a request: this directory takes a simple bind for NTLM")
     _resolved(scope.fill, when.register, f"{where}.when.register", "name")
     _resolved_owner(scope, when.on, f"{where}.when.on")
     if when.by != "administrator":

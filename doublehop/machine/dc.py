@@ -26,6 +26,9 @@ ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER
 """Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
 FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
+ENDING_SECONDS = 10
+
+_samba: list["subprocess.Popen[bytes]"] = []
 
 
 def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
@@ -92,12 +95,28 @@ def start(*, address: str) -> None:
     """Start Samba and wait until Kerberos, LDAP and DNS answer."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.touch()
+    _run_samba(address)
+    _serve_members()
+
+
+def _run_samba(address: str, *options: str) -> None:
     samba = subprocess.Popen(
-        ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
+        ["samba", "--foreground", "--no-process-group", "--model=single", *options], stdin=subprocess.DEVNULL
     )
+    _samba[:] = [samba]
     for port in (88, 636, 53):
         until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
-    _serve_members()
+
+
+def restrict_ntlm(*, address: str, deny: bool) -> None:
+    """Refuse every NTLM logon in the domain, or take them again.
+
+    Samba reads `ntlm auth` when it starts, so it is started anew; members find it again by themselves.
+    """
+    for each in _samba:
+        each.terminate()
+        each.wait(ENDING_SECONDS)
+    _run_samba(address, *(["--option=ntlm auth=disabled"] if deny else []))
 
 
 def _serve_members() -> None:
@@ -212,6 +231,6 @@ def _modify_below(dn: str, attribute: str, values: list[str], how: int) -> None:
 if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
-        "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
+        "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys, "restrict_ntlm": restrict_ntlm,
         "issue_certificate": certificates.issue_certificate,
     })

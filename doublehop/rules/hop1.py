@@ -126,6 +126,7 @@ NTLM = Table(
         "Negotiate": "one of the providers is Negotiate, and not Negotiate:Kerberos",
         "NTLM": "one of the providers is NTLM",
         "protected": "the user is a member of Protected Users",
+        "domain": "the domain's policy takes NTLM",
     },
     rules=(
         Rule(id="ntlm.denied", when={"client": False}, then="refused",
@@ -137,6 +138,8 @@ NTLM = Table(
              why="Negotiate:Kerberos takes no NTLM message.", sources=("B-18",)),
         Rule(id="ntlm.not-offered", when={"inside Negotiate": False, "NTLM": False}, then="refused",
              why="The only offer is one that the browser passes over.", sources=("S-08", "S-07")),
+        Rule(id="ntlm.denied-in-the-domain", when={"domain": False}, then="STATUS_NTLM_BLOCKED",
+             why="The domain controller refuses every NTLM logon.", sources=("E-26",)),
         Rule(id="ntlm.protected", when={"protected": True}, then="STATUS_ACCOUNT_RESTRICTION",
              why="The domain controller checks no NTLM for protected users.", sources=("C-20",)),
         Rule(id="ntlm.in", then="NTLM",

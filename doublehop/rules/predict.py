@@ -7,7 +7,7 @@ It reads a scenario's given and when, never what the scenario expects.
 from dataclasses import dataclass, replace
 
 from doublehop.frontend import ImpersonateAs, Pool, PoolIdentity, Provider
-from doublehop.model import Expect, Level, Program, Registration, Request, Role, Scenario, Scheme
+from doublehop.model import Expect, Level, Program, Registration, Request, RestrictNtlm, Role, Scenario, Scheme
 from doublehop.rules import hop1, hop2, registration
 from doublehop.rules.asked import Asked, Prediction
 from doublehop.rules.table import SAMBA
@@ -160,6 +160,7 @@ class _Prophet:
             "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
             "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
             "protected": self.world.facts(user).protected_user,
+            "domain": self.scope.given.restrict_ntlm_in_this_domain is RestrictNtlm.DISABLE,
         })
         if answer == "refused":
             return refused

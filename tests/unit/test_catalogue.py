@@ -288,6 +288,14 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "what curl does not count": (
         "when = { get = 'http://{web1}/', client = { program = 'curl', canonicalise = false, ntlm = false } }\n"
         "expect = { status = 401, handshakes = 1 }", "expect", "expected neither offers nor handshakes of curl"),
+    "no such policy": (f"given.restrict_ntlm_in_this_domain = 'Deny'\n{PAGE}", "given.restrict_ntlm_in_this_domain",
+                       "Input should be 'Disable' or 'Deny all', not 'Deny'"),
+    "NTLM denied and a client out of time": (
+        f"given.restrict_ntlm_in_this_domain = 'Deny all'\ngiven.clocks.client1 = '+2m'\n{PAGE}",
+        "given.restrict_ntlm_in_this_domain", "expected not together with a clock of the client"),
+    "NTLM denied to a registration": (
+        f"given.restrict_ntlm_in_this_domain = 'Deny all'\n{REGISTRATION}", "given.restrict_ntlm_in_this_domain",
+        "expected only with a request"),
     "from itself": (f"from = 'it'\n{PAGE}", "from", "topic::it starts from this one"),
     "unknown from": (f"from = 'base'\n{PAGE}", "from", "no scenario is called topic::base"),
     "unknown from in another file": (f"from = 'other::base'\n{PAGE}", "from", "no scenario is called other::base"),

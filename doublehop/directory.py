@@ -5,12 +5,13 @@ found out there, where the old values are.
 """
 
 import base64
+import dataclasses
 import ipaddress
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from doublehop.model import Encryption, Given, Principal
+from doublehop.model import Encryption, Given, Principal, Registration
 from doublehop.scope import Scope
 from doublehop.topology import Topology
 
@@ -77,6 +78,7 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *_allowed_to_retrieve(scope, given),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
+        *_full_control(scope, given),
         *(dns_record(scope, label, text) for label, text in given.names.items()),
     ]
 
@@ -187,6 +189,34 @@ def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:
         if facts.principals_allowed_to_delegate_to_account:
             yield {"do": "allow-to-act", "dn": scope.dn(label),
                    "principals": [scope.dn(each) for each in facts.principals_allowed_to_delegate_to_account]}
+
+
+def _full_control(scope: Scope, given: Given) -> Iterator[Change]:
+    for label, facts in _owned(given).items():
+        if facts.full_control:
+            yield {"do": "give-full-control", "dn": scope.dn(label),
+                   "principals": [scope.dn(each) for each in facts.full_control]}
+
+
+def written(registration: Registration, scope: Scope) -> Change:
+    """The one change that an attempt to register or to grant something comes to."""
+    dn, grant = scope.dn(registration.on), registration.grant
+    if registration.register:
+        return modify(dn, "add", "servicePrincipalName", [scope.fill(registration.register)])
+    if grant.allowed_to_delegate_to:
+        services = [scope.fill(each) for each in grant.allowed_to_delegate_to]
+        return modify(dn, "add", "msDS-AllowedToDelegateTo", services)
+    if grant.principals_allowed_to_delegate_to_account:
+        return {"do": "allow-to-act", "dn": dn,
+                "principals": [scope.dn(each) for each in grant.principals_allowed_to_delegate_to_account]}
+    owned, on = _owned(scope.given), registration.on.rstrip("$")
+    facts = owned.get(on) or scope.given.computers.get(on, Principal())
+    trusted = dataclasses.replace(
+        facts, trusted_for_delegation=facts.trusted_for_delegation or grant.trusted_for_delegation,
+        trusted_to_auth_for_delegation=facts.trusted_to_auth_for_delegation or grant.trusted_to_auth_for_delegation)
+    is_user = on in owned and not facts.managed
+    base = NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD if is_user else WORKSTATION_TRUST_ACCOUNT
+    return modify(dn, "replace", "userAccountControl", [account_control(trusted, base)])
 
 
 def encryption_types(facts: Principal) -> list[str]:

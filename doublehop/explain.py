@@ -19,6 +19,7 @@ from doublehop.model import (
     Request,
     RestrictNtlm,
     Result,
+    Right,
     Scenario,
 )
 from doublehop.scope import Scope, scope_of
@@ -96,13 +97,9 @@ def _after_sign_in(account: str, what: AfterSignIn) -> Iterator[str]:
 
 
 def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
-    for name, text in CLAIMS.items():
-        if getattr(facts, name):
-            yield text
-    for name, text in FACTS.items():
-        values = getattr(facts, name)
-        if values:
-            yield text.format(", ".join(scope.fill(each) for each in values))
+    yield from _rights(facts, scope)
+    if facts.full_control:
+        yield f"gives full control of itself to {', '.join(facts.full_control)}"
     if not facts.sql_login:
         yield "has no login at the database"
     if facts.groups:
@@ -114,6 +111,16 @@ def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
             yield text.format(", ".join(getattr(facts, name)) or "nothing in particular")
     if not facts.aes_keys:
         yield "has a password that is older than AES keys, so it has none"
+
+
+def _rights(facts: Principal | Right, scope: Scope) -> Iterator[str]:
+    for name, text in CLAIMS.items():
+        if getattr(facts, name, False):
+            yield text
+    for name, text in FACTS.items():
+        values = getattr(facts, name, ())
+        if values:
+            yield text.format(", ".join(scope.fill(each) for each in values))
 
 
 def _front_end(front_end: FrontEnd, scope: Scope) -> Iterator[str]:
@@ -171,7 +178,10 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
                 yield f"{request.times} times on one connection"
             yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"
         case Registration() as registration:
-            yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+            if registration.register:
+                yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+            yield from (f"{registration.by} writes that {registration.on} {each}"
+                        for each in _rights(registration.grant, scope))
 
 
 def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:

@@ -97,7 +97,8 @@ class Principal:
     `supported_encryption_types` is msDS-SupportedEncryptionTypes, unset when empty; `keytab_encryption_types`
     are the keys that the front end was given of a pool's account. Without `aes_keys` the account's password
     is older than the domain's AES keys (row G-02). `groups` are global, `domain_local_groups` local groups.
-    An account is a gMSA when it says who may retrieve its password.
+    An account is a gMSA when it says who may retrieve its password. `full_control` names those whom the account's
+    access control list gives every right to it.
     """
 
     __pydantic_config__ = STRICT
@@ -116,6 +117,7 @@ class Principal:
     keytab_encryption_types: tuple[Encryption, ...] = (Encryption.AES256, Encryption.AES128)
     aes_keys: bool = True
     principals_allowed_to_retrieve_managed_password: tuple[str, ...] = ()
+    full_control: tuple[str, ...] = ()
     sql_login: bool = True
 
     @property
@@ -246,12 +248,28 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Registration:
-    """An attempt to write an SPN into the directory, as `setspn` does, by an administrator or an account."""
+class Right:
+    """A right to delegate that somebody tries to give an account; one of the facts of `Principal`."""
 
     __pydantic_config__ = STRICT
 
-    register: str
+    trusted_for_delegation: bool = False
+    trusted_to_auth_for_delegation: bool = False
+    allowed_to_delegate_to: tuple[str, ...] = ()
+    principals_allowed_to_delegate_to_account: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """An attempt to write into the directory, by an administrator or an account.
+
+    Either an SPN, as `setspn` does, or a right to delegate (row C-36).
+    """
+
+    __pydantic_config__ = STRICT
+
+    register: str = ""
+    grant: Right = Right()
     on: str
     by: str = "administrator"
 

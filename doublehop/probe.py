@@ -120,12 +120,11 @@ def _kdc_lines(client: ClientSaw, scope: Scope, mark: int, lab: Lab) -> tuple[Kd
 
 
 def register(registration: Registration, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
-    """Try to write an SPN, as `setspn` would, and read the directory's answer.
+    """Try to write an SPN or a right to delegate, and read the directory's answer.
 
     `passwords` are those of the scenario's own accounts, by label; machines' are the lab's.
     """
-    change = directory.modify(scope.dn(registration.on), "add", "servicePrincipalName",
-                              [scope.fill(registration.register)])
+    change = directory.written(registration, scope)
     arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
     writer = registration.by
     if writer != "administrator":

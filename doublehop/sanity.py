@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from doublehop.model import (
     Registration,
     Request,
     RestrictNtlm,
+    Right,
     Role,
     Scenario,
     Scheme,
@@ -34,6 +36,7 @@ MOST_GROUPS = 1010
 HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16777217)}
 """What HTTP.sys takes (KB 820129)."""
 KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
+RIGHTS = [each.name for each in fields(Right)]
 MANAGED = "principals_allowed_to_retrieve_managed_password"
 CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
@@ -84,7 +87,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
         if label not in scope.topology.members:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
         _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
-                "keytab_encryption_types", "aes_keys", MANAGED)
+                "keytab_encryption_types", "aes_keys", "full_control", MANAGED)
     for label, facts in owned.items():
         _refuse(f"{where}: {label}", facts, "without_spns")
     for label, facts in given.users.items():
@@ -92,7 +95,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, facts in {**owned, **given.computers}.items():
         for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
             _resolved(scope.fill, text, f"{where}: {label}", "name")
-        for each in facts.principals_allowed_to_delegate_to_account:
+        for each in (*facts.principals_allowed_to_delegate_to_account, *facts.full_control):
             _resolved(scope.account, each, f"{where}: {label}", "account")
     for label, text in given.duplicate_spns.items():
         if label not in owned:
@@ -227,8 +230,16 @@ def _check_registration(when: Registration, scope: Scope, where: str) -> None:
     if scope.given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
         raise InputError(f"{where}.given.restrict_ntlm_in_this_domain",
                          "expected only with a request: this directory takes a simple bind for NTLM")
-    _resolved(scope.fill, when.register, f"{where}.when.register", "name")
+    given = [name for name in ("register", *RIGHTS) if getattr(when, name, getattr(when.grant, name, None))]
+    if len(given) != 1:
+        raise InputError(f"{where}.when", "expected `register` with an SPN or `grant` with one right to delegate")
+    for text in (when.register, *when.grant.allowed_to_delegate_to):
+        _resolved(scope.fill, text, f"{where}.when.{given[0]}", "name")
+    for each in when.grant.principals_allowed_to_delegate_to_account:
+        _resolved(scope.account, each, f"{where}.when.grant.{given[0]}", "account")
     _resolved_owner(scope, when.on, f"{where}.when.on")
+    if given[0] in RIGHTS and getattr(World(scope).facts(when.on), given[0]):
+        raise InputError(f"{where}.when.grant.{given[0]}", f"expected a right that {when.on} does not have already")
     if when.by != "administrator":
         _resolved_owner(scope, when.by, f"{where}.when.by")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPOperationResult
+from ldap3.protocol.microsoft import security_descriptor_control
 
 Change = dict[str, Any]
 
@@ -21,6 +22,8 @@ TREE_DELETE = "1.2.840.113556.1.4.805"
 """LDAP_SERVER_TREE_DELETE_OID (MS-ADTS 3.1.1.3.4.1.15)."""
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
+DACL_ONLY = 4
+"""Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
@@ -137,6 +140,15 @@ class Directory:
     def _allow_to_act(self, change: Change) -> list[Change]:
         return self._allow(change, ACT_ON_BEHALF)
 
+    def _give_full_control(self, change: Change) -> list[Change]:
+        """Put some principals into an account's access control list; it goes with the account."""
+        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        name, dn, dacl = "nTSecurityDescriptor", change["dn"], security_descriptor_control(sdflags=DACL_ONLY)
+        self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=[name], controls=dacl)
+        before = self._connection.response[0]["raw_attributes"][name][0]
+        self._connection.modify(dn, {name: [(ldap3.MODIFY_REPLACE, [also_allowing(before, sids)])]}, controls=dacl)
+        return []
+
     def _allow(self, change: Change, attribute: str) -> list[Change]:
         """Let some principals do what a descriptor in this attribute grants."""
         sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
@@ -151,6 +163,7 @@ HANDLERS = {
     "keep": Directory._keep,
     "allow-to-act": Directory._allow_to_act,
     "allow-to-retrieve-password": Directory._allow_to_retrieve,
+    "give-full-control": Directory._give_full_control,
     "add-tree": Directory._add_tree,
     "delete-tree": Directory._delete_tree,
     "set-password": Directory._set_password,
@@ -163,10 +176,24 @@ def allowing(sids: list[bytes]) -> bytes:
 
     It is what Set-ADComputer -PrincipalsAllowedToDelegateToAccount writes; the KDC reads nothing else in it.
     """
-    entries = b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
+    entries = _entries(sids)
     acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
     header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
     return header + OWNER_SYSTEM + acl
+
+
+def _entries(sids: list[bytes]) -> bytes:
+    """ACCESS_ALLOWED_ACEs (MS-DTYP 2.4.4.2), full access for each."""
+    return b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
+
+
+def also_allowing(descriptor: bytes, sids: list[bytes]) -> bytes:
+    """A descriptor's access control list with full access for these SIDs before everything else, and no owner."""
+    revision, _, control, _, _, _, start = struct.unpack_from("<BBHIIII", descriptor)
+    version, _, length, count, _ = struct.unpack_from("<BBHHH", descriptor, start)
+    entries = _entries(sids) + descriptor[start + 8 : start + length]
+    acl = struct.pack("<BBHHH", version, 0, 8 + len(entries), count + len(sids), 0) + entries
+    return struct.pack("<BBHIIII", revision, 0, control, 0, 0, 0, 20) + acl
 
 
 def current_password(blob: bytes) -> bytes:

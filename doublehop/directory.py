@@ -32,6 +32,8 @@ ENCRYPTION_BITS = {
 """msDS-SupportedEncryptionTypes (MS-KILE 2.2.7). An account that nothing is said of has AES128 and AES256."""
 DAYS_BETWEEN_CHANGES = "30"
 """How long a gMSA keeps a password."""
+NO_RECORD = "none"
+"""What stands for a name that the DNS does not know."""
 GROUPS_IN_A_GROUP = 8
 GROUP_TYPES = {"g": "-2147483646", "l": "-2147483644"}
 """groupType of a global and of a domain local security group (MS-ADTS 2.2.12)."""
@@ -79,7 +81,7 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
         *_full_control(scope, given),
-        *(dns_record(scope, label, text) for label, text in given.names.items()),
+        *(dns_record(scope, label, text) for label, text in given.names.items() if text != NO_RECORD),
     ]
 
 

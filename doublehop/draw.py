@@ -11,7 +11,7 @@ from typing import Any
 Tree = dict[str, Any]
 
 NAMES = ("A web1", "A web1", "A web1", "A web2")
-ALIASES = ("CNAME portal", "CNAME web1", "CNAME web2", "A web1")
+ALIASES = ("CNAME portal", "CNAME web1", "CNAME web2", "A web1", "none")
 IDENTITIES = ("ApplicationPoolIdentity", "NetworkService", "LocalSystem", "LocalService")
 PROVIDERS = (["NTLM"], ["Negotiate:Kerberos"], ["NTLM", "Negotiate"], ["Negotiate"])
 BACK_END_SPNS = ("MSSQLSvc/{sql1}", "MSSQLSvc/{sql1}:1433")

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from doublehop.codes import labelled
+from doublehop.directory import NO_RECORD
 from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site, TokenChecking
 from doublehop.model import (
     AfterSignIn,
@@ -61,7 +62,7 @@ def describe(scenario: Scenario, topology: Topology) -> list[str]:
 
 def _given(given: Given, scope: Scope) -> Iterator[str]:
     for label, text in given.names.items():
-        yield f"DNS name {scope.host(label)}: {text}"
+        yield f"DNS name {scope.host(label)}: {text if text != NO_RECORD else 'no record'}"
     for kind, table in (("user", given.users), ("account", given.accounts), ("computer", given.computers)):
         for label, facts in table.items():
             said = "; ".join(_facts(facts, scope))
@@ -188,6 +189,9 @@ def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:
     expect = scenario.expect
     if expect.directory:
         yield f"the directory answers {expect.directory}"
+        return
+    if expect.unasked:
+        yield f"the page is never asked for: {expect.unasked}"
         return
     if expect.spn:
         yield f"client asks the KDC for {scope.fill(expect.spn)}: {expect.kdc or 'gets a ticket'}"

@@ -167,8 +167,8 @@ class RestrictNtlm(StrEnum):
 class Given:
     """One configuration of the whole lab.
 
-    `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`; the label lives in a
-    DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
+    `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`, or to `none`; the label lives
+    in a DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
     own uniqueness check.
 
     `back_ends` are pages that every front end can ask as it asks the database, a name
@@ -286,6 +286,8 @@ class Expect:
     reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
     `directory` the LDAP result of a registration. `encryption` is the type that hop 1's ticket is encrypted with.
     `session_key` and `ticket_flags` are what klist shows of that ticket on the client (row E-24).
+
+    `unasked` is why the page is never asked for, `NAME_NOT_RESOLVED`; then nothing else is to be seen.
     """
 
     __pydantic_config__ = STRICT
@@ -306,6 +308,7 @@ class Expect:
     encryption: Encryption | None = None
     session_key: Encryption | None = None
     ticket_flags: tuple[str, ...] | None = None
+    unasked: str = ""
     directory: str = ""
 
 
@@ -344,6 +347,7 @@ class ClientSaw:
     `error` is the name of the Kerberos error that kept it from sending a ticket; `handshakes` counts how often
     it proved itself, where NTLM's two messages are one time. `token` is how the last of those messages begins
     and `token_size` its length in the header; `session_key` and `ticket_flags` are klist's words for the ticket.
+    `unasked` is why it could not even ask for the page.
     """
 
     spn: str = ""
@@ -359,6 +363,7 @@ class ClientSaw:
     token_size: int = 0
     session_key: str = ""
     ticket_flags: tuple[str, ...] = ()
+    unasked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

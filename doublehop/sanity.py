@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from doublehop.directory import NO_RECORD
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
 from doublehop.model import (
     Encryption,
+    Expect,
     Given,
     Principal,
     Program,
@@ -68,6 +70,8 @@ def _check_names(given: Given, scope: Scope, where: str) -> None:
     machines = scope.topology.machines
     for label, text in given.names.items():
         kind, _, target = text.partition(" ")
+        if text == NO_RECORD:
+            continue
         if kind not in {"A", "CNAME"} or not target:
             raise InputError(f"{where}.names.{label}", f"expected 'A MACHINE' or 'CNAME NAME', not {text!r}")
         if kind == "A" and target not in machines:
@@ -264,7 +268,8 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
-    if not World(scope).listens(url_of(when, scope)):
+    url = url_of(when, scope)
+    if World(scope).resolves(url) and not World(scope).listens(url):
         raise InputError(f"{where}.when.get", f"nothing listens at {scope.fill(when.get)}")
 
 
@@ -280,6 +285,10 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
     if isinstance(when, Registration):
         if not expect.directory:
             raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
+        return
+    if expect.unasked:
+        if replace(expect, unasked="") != Expect():
+            raise InputError(f"{where}.expect.unasked", "expected alone: whoever does not ask sees nothing else")
         return
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
     for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):

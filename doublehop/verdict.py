@@ -39,6 +39,9 @@ def _differences(expect: Expect, observation: Observation, scope: Scope) -> Iter
     yield from _compare("directory", "result", expect.directory, observation.directory)
     if expect.directory:
         return
+    yield from _compare("client", "asks", expect.unasked, observation.client.unasked)
+    if expect.unasked:
+        return
     yield from _client(expect, observation, scope)
     yield from _front_end(expect, observation.front_end or FrontEndSaw(), scope)
     for name in sorted({*expect.sees, *expect.fails, *observation.back_ends}):

@@ -175,7 +175,12 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
         session.verify = str(AUTHORITY) if AUTHORITY.exists() else True
         session.auth = auth if silent and profile["integrated"] else None
         for _ in range(times):
-            response = session.get(url, timeout=REQUEST_SECONDS)
+            try:
+                response = session.get(url, timeout=REQUEST_SECONDS)
+            except requests.exceptions.ConnectionError:
+                if is_known(host):
+                    raise
+                return {"unasked": "NAME_NOT_RESOLVED"}
             first = response.history[0] if response.history else response
             scheme = fall_back(first, response, auth.error, profile) if silent else ""
             if scheme:
@@ -225,6 +230,15 @@ def canonical_name(host: str) -> str:
     except OSError:
         return host
     return found[0][3].rstrip(".") or host
+
+
+def is_known(host: str) -> bool:
+    """Whether the DNS knows a name; one that did not answer has not said no."""
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as failure:
+        return failure.errno != socket.EAI_NONAME
+    return True
 
 
 def set_hosts(*, hosts: dict[str, str]) -> None:

@@ -40,6 +40,17 @@ PORT = Table(
     ),
 )
 
+FIND = Table(
+    name="find", question="Does the client find the server?",
+    facts={"record": "the DNS or the client's hosts file has an address for the host in the URL"},
+    rules=(
+        Rule(id="find.nowhere", when={"record": False}, then="NAME_NOT_RESOLVED",
+             why="Without an address there is no connection, and nothing to make an SPN for.", sources=("E-21",)),
+        Rule(id="find.address", then="found",
+             why="There is an address to connect to.", sources=("E-21", "A-28")),
+    ),
+)
+
 SITE = Table(
     name="site", question="Does a site serve the URL?",
     facts={"application": "a binding fits name and port, and an application the path"},
@@ -245,4 +256,4 @@ PERSIST = Table(
     ),
 )
 
-TABLES = (NAME, PORT, SITE, CHALLENGE, TICKET, KLIST, NTLM, KEY, OPEN, FORWARD, PERSIST)
+TABLES = (FIND, NAME, PORT, SITE, CHALLENGE, TICKET, KLIST, NTLM, KEY, OPEN, FORWARD, PERSIST)

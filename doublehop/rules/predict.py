@@ -70,6 +70,9 @@ class _Prophet:
     def predict(self) -> Prediction:
         """Hop by hop, until one ends it."""
         url = url_of(self.request, self.scope)
+        found = self.asked.decide(hop1.FIND, {"record": self.world.resolves(url)})
+        if found != "found":
+            return self.asked.ends(Expect(unasked=found))
         place = self.world.place(url)
         if self.asked.decide(hop1.SITE, {"application": place is not None}) != "served" or place is None:
             return self.asked.ends(Expect(status=404, offers=(), handshakes=0, http=self._http))

@@ -327,6 +327,9 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "half a status": ("when.get = 'http://{web1}/'\nexpect.status = 200.5", "expect.status",
                       "Input should be a valid integer"),
     "a date for a word": (f"when.user = 2026-11-23\n{PAGE}", "when.user", "no user is called '2026-11-23'"),
+    "an outcome of a page that nobody asks for": (
+        "when.get = 'http://{web1}/'\nexpect = { unasked = 'NAME_NOT_RESOLVED', status = 401 }", "expect.unasked",
+        "expected alone: whoever does not ask sees nothing else"),
     "from itself": (f"from = 'it'\n{PAGE}", "from", "topic::it starts from this one"),
     "unknown from": (f"from = 'base'\n{PAGE}", "from", "no scenario is called topic::base"),
     "unknown from in another file": (f"from = 'other::base'\n{PAGE}", "from", "no scenario is called other::base"),

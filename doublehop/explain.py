@@ -81,7 +81,7 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
     for label, what in given.after_sign_in.items():
         yield from (f"once users have signed in, {each}" for each in _after_sign_in(scope.account(label), what))
     if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
-        yield f"the domain's policy on NTLM authentication is {given.restrict_ntlm_in_this_domain!r}"
+        yield f"the domain's policy on NTLM authentication is '{given.restrict_ntlm_in_this_domain}'"
     for name in given.dc_unreachable_from:
         yield f"{name} cannot reach the domain controller"
     for name, front_end in given.front_ends.items():

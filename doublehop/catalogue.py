@@ -4,6 +4,7 @@ A scenario may start *from* another and *change* some leaves of its `given` and 
 can get wrong is an InputError that names file, scenario and key; nothing is started before all is read.
 """
 
+import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,20 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
-from doublehop.model import Domain, Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, Trust, When
+from doublehop.model import (
+    Domain,
+    Expect,
+    Given,
+    Need,
+    Registration,
+    Request,
+    RestrictNtlm,
+    Role,
+    Scenario,
+    Scheme,
+    Trust,
+    When,
+)
 from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
 from doublehop.verdict import BEYOND
@@ -45,7 +59,9 @@ TREE_KEYS = {"given", "when"}
 """The SAM refuses a longer sAMAccountName for a user."""
 READ_ENTRY = TypeAdapter(Entry)
 READ_GIVEN = TypeAdapter(Given)
-READ_WHEN: Mapping[str, TypeAdapter[Any]] = {"get": TypeAdapter(Request), "register": TypeAdapter(Registration)}
+READ_WHEN: Mapping[str, TypeAdapter[Any]] = {
+    "get": TypeAdapter(Request), "register": TypeAdapter(Registration), "grant": TypeAdapter(Registration),
+}
 
 
 def load(topology: Topology, folder: Path = SCENARIOS) -> list[Scenario]:
@@ -90,8 +106,13 @@ def _entries(path: Path) -> Iterator[tuple[str, Entry]]:
 
 
 def _validated(reader: TypeAdapter[Any], value: Any, where: str) -> Any:
+    """A record of a table. Nothing is read as something else: "yes" is no truth value and "2" no number.
+
+    The table goes through JSON, where pydantic's strict reading takes lists for tuples and words for members of sets;
+    a date becomes the text that it was written as.
+    """
     try:
-        return reader.validate_python(value)
+        return reader.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as failure:
         first = failure.errors()[0]
         key = ".".join(str(each) for each in first["loc"])
@@ -135,7 +156,7 @@ def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
 def _when(tree: Tree, where: str) -> When:
     kind = next((key for key in READ_WHEN if key in tree), None)
     if kind is None:
-        raise InputError(f"{where}.when", "expected `get` with a URL or `register` with an SPN")
+        raise InputError(f"{where}.when", "expected `get` with a URL, `register` with an SPN or `grant` with a right")
     when: When = _validated(READ_WHEN[kind], tree, f"{where}.when")
     return when
 
@@ -191,7 +212,7 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
         yield Need.RBCD
     if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
-    if expect.scheme == Scheme.NTLM:
+    if expect.scheme == Scheme.NTLM or given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
         yield Need.NTLM
     if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY

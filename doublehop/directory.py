@@ -5,12 +5,13 @@ found out there, where the old values are.
 """
 
 import base64
+import dataclasses
 import ipaddress
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from doublehop.model import Encryption, Given, Principal
+from doublehop.model import Encryption, Given, Principal, Registration
 from doublehop.scope import Scope
 from doublehop.topology import Topology
 
@@ -25,11 +26,14 @@ TRUSTED_TO_AUTH_FOR_DELEGATION = 0x1000000
 ACCOUNT_DISABLE = 0x2
 ENCRYPTION_BITS = {
     Encryption.DES: 0x3, Encryption.RC4: 0x4, Encryption.AES128: 0x8, Encryption.AES256: 0x10,
+    Encryption.AES256_SK: 0x20,
     Encryption.RESOURCE_SID_COMPRESSION_DISABLED: 0x80000,
 }
 """msDS-SupportedEncryptionTypes (MS-KILE 2.2.7). An account that nothing is said of has AES128 and AES256."""
 DAYS_BETWEEN_CHANGES = "30"
 """How long a gMSA keeps a password."""
+NO_RECORD = "none"
+"""What stands for a name that the DNS does not know."""
 GROUPS_IN_A_GROUP = 8
 GROUP_TYPES = {"g": "-2147483646", "l": "-2147483644"}
 """groupType of a global and of a domain local security group (MS-ADTS 2.2.12)."""
@@ -76,7 +80,8 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *_allowed_to_retrieve(scope, given),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
-        *(dns_record(scope, label, text) for label, text in given.names.items()),
+        *_full_control(scope, given),
+        *(dns_record(scope, label, text) for label, text in given.names.items() if text != NO_RECORD),
     ]
 
 
@@ -192,6 +197,34 @@ def _allowed_to_act(scope: Scope, given: Given) -> Iterator[Change]:
         if facts.principals_allowed_to_delegate_to_account:
             yield {"do": "allow-to-act", "dn": scope.dn(label),
                    "principals": [scope.dn(each) for each in facts.principals_allowed_to_delegate_to_account]}
+
+
+def _full_control(scope: Scope, given: Given) -> Iterator[Change]:
+    for label, facts in _owned(given).items():
+        if facts.full_control:
+            yield {"do": "give-full-control", "dn": scope.dn(label),
+                   "principals": [scope.dn(each) for each in facts.full_control]}
+
+
+def written(registration: Registration, scope: Scope) -> Change:
+    """The one change that an attempt to register or to grant something comes to."""
+    dn, grant = scope.dn(registration.on), registration.grant
+    if registration.register:
+        return modify(dn, "add", "servicePrincipalName", [scope.fill(registration.register)])
+    if grant.allowed_to_delegate_to:
+        services = [scope.fill(each) for each in grant.allowed_to_delegate_to]
+        return modify(dn, "add", "msDS-AllowedToDelegateTo", services)
+    if grant.principals_allowed_to_delegate_to_account:
+        return {"do": "allow-to-act", "dn": dn,
+                "principals": [scope.dn(each) for each in grant.principals_allowed_to_delegate_to_account]}
+    owned, on = _owned(scope.given), registration.on.rstrip("$")
+    facts = owned.get(on) or scope.given.computers.get(on, Principal())
+    trusted = dataclasses.replace(
+        facts, trusted_for_delegation=facts.trusted_for_delegation or grant.trusted_for_delegation,
+        trusted_to_auth_for_delegation=facts.trusted_to_auth_for_delegation or grant.trusted_to_auth_for_delegation)
+    is_user = on in owned and not facts.managed
+    base = NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD if is_user else WORKSTATION_TRUST_ACCOUNT
+    return modify(dn, "replace", "userAccountControl", [account_control(trusted, base)])
 
 
 def encryption_types(facts: Principal) -> list[str]:

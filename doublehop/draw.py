@@ -11,19 +11,22 @@ from typing import Any
 Tree = dict[str, Any]
 
 NAMES = ("A web1", "A web1", "A web1", "A web2")
-ALIASES = ("CNAME portal", "CNAME web1", "CNAME web2", "A web1")
+ALIASES = ("CNAME portal", "CNAME web1", "CNAME web2", "A web1", "none")
 IDENTITIES = ("ApplicationPoolIdentity", "NetworkService", "LocalSystem", "LocalService")
 PROVIDERS = (["NTLM"], ["Negotiate:Kerberos"], ["NTLM", "Negotiate"], ["Negotiate"])
 BACK_END_SPNS = ("MSSQLSvc/{sql1}", "MSSQLSvc/{sql1}:1433")
 LISTS = (["MSSQLSvc/{sql1}"], ["MSSQLSvc/{sql1}"], ["mssqlsvc/{sql1}"], ["MSSQLSvc/{sql1}:1433"], ["cifs/{sql1}"],
          ["MSSQLSvc/{sql1.netbios}"], ["cifs/{sql1}", "MSSQLSvc/{sql1}"])
+GRANTS = ({"trusted_for_delegation": True}, {"trusted_to_auth_for_delegation": True},
+          {"allowed_to_delegate_to": ["MSSQLSvc/{sql1}"]}, {"principals_allowed_to_delegate_to_account": ["web1"]},
+          {"principals_allowed_to_delegate_to_account": ["other"]})
 ACCOUNTS = ("pool", "other")
 COMPUTERS = ("web1", "web2", "sql1")
 
 
 def draw(random: Random) -> Tree:
     """One configuration with its request, or one with its registration; it may be none that a lab could be given."""
-    return _Hand(random).registration() if random.random() < 0.08 else _Hand(random).request()
+    return _Hand(random).registration() if random.random() < 0.14 else _Hand(random).request()
 
 
 class _Hand:
@@ -206,6 +209,8 @@ class _Hand:
             when["back_ends"] = []
         if self.likely(0.08):
             when["times"] = 2
+        if self.likely(0.08):
+            when["client"] = {**client, "delegate": False}
         return when
 
     def registration(self) -> Tree:
@@ -219,8 +224,11 @@ class _Hand:
         if self.likely(0.2):
             given["computers"].setdefault("web1", {})["without_spns"] = ["HOST/{web1}"]
         on = self.one(("web1", "web1", "web2", "pool", "alice"))
-        by = self.one((on, on, "administrator", "administrator", "pool", "web1"))
-        when = {"register": self.one(spns), "on": on} | ({} if by == "administrator" else {"by": by})
+        by = self.one((on, on, "administrator", "administrator", "pool", "web1", "other"))
+        if self.likely(0.3):
+            given["accounts"]["pool"]["full_control"] = ["other"]
+        what = {"grant": self.one(GRANTS)} if self.likely(0.2) else {"register": self.one(spns)}
+        when = what | {"on": on} | ({} if by == "administrator" else {"by": by})
         return _without_empty({"given": given, "when": when})
 
 

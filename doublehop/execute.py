@@ -17,6 +17,7 @@ from doublehop.model import (
     Observation,
     Registration,
     Request,
+    RestrictNtlm,
     Result,
     Role,
     Scenario,
@@ -88,6 +89,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
                 lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
             undo[:0] = _change_after_sign_in(scope, lab, passwords)
             _set_clocks(scenario, lab.topology.of(Role.CLIENT), lab, clocks)
+            if _denies_ntlm(scenario):
+                lab.restrict_ntlm(deny=True)
             _cut_off(scope, lab, cut=True)
             yield Applied(scope=scope, passwords=passwords)
         except LabError as failure:
@@ -113,6 +116,10 @@ def _change_after_sign_in(scope: Scope, lab: Lab, passwords: Mapping[str, str]) 
     before = {label: passwords[label] if label in passwords else lab.secrets[scope.account(label)].password
               for label in reset}
     return lab.change(directory.plan_after_sign_in(scope, before, {label: new_password() for label in reset}))
+
+
+def _denies_ntlm(scenario: Scenario) -> bool:
+    return scenario.given.restrict_ntlm_in_this_domain is RestrictNtlm.DENY_ALL
 
 
 def _cut_off(scope: Scope, lab: Lab, *, cut: bool) -> None:
@@ -156,6 +163,8 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
     given = scenario.given
     try:
         _cut_off(scope, lab, cut=False)
+        if _denies_ntlm(scenario):
+            lab.restrict_ntlm(deny=False)
         pending = [
             *(each.send("set_logins", add=_machines_without_login(scope), remove=_own_logins(scope))
               for each in lab.databases),

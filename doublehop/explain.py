@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from doublehop.codes import labelled
+from doublehop.directory import NO_RECORD
 from doublehop.frontend import FrontEnd, ImpersonateAs, Pool, Site, TokenChecking
 from doublehop.model import (
     AfterSignIn,
@@ -17,7 +18,9 @@ from doublehop.model import (
     Principal,
     Registration,
     Request,
+    RestrictNtlm,
     Result,
+    Right,
     Scenario,
     Trust,
 )
@@ -60,7 +63,7 @@ def describe(scenario: Scenario, topology: Topology) -> list[str]:
 
 def _given(given: Given, scope: Scope) -> Iterator[str]:
     for label, text in given.names.items():
-        yield f"DNS name {scope.host(label)}: {text}"
+        yield f"DNS name {scope.host(label)}: {text if text != NO_RECORD else 'no record'}"
     for kind, table in (("user", given.users), ("account", given.accounts), ("computer", given.computers)):
         for label, facts in table.items():
             said = "; ".join(_facts(facts, scope))
@@ -77,14 +80,20 @@ def _given(given: Given, scope: Scope) -> Iterator[str]:
         yield f"{name}: a reverse proxy on port {proxy.port}; of its connections to {proxy.to}, {share}"
     for name in given.back_ends:
         yield f"back end {name}: the page {scope.page(name)}"
+    yield from _circumstances(given, scope)
+    for name, front_end in given.front_ends.items():
+        yield from (f"{name}: {each}" for each in _front_end(front_end, scope))
+
+
+def _circumstances(given: Given, scope: Scope) -> Iterator[str]:
     for name, by in given.clocks.items():
         yield f"the clock of {name} is off by {by}"
     for label, what in given.after_sign_in.items():
         yield from (f"once users have signed in, {each}" for each in _after_sign_in(scope.account(label), what))
+    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+        yield f"the domain's policy on NTLM authentication is '{given.restrict_ntlm_in_this_domain}'"
     for name in given.dc_unreachable_from:
         yield f"{name} cannot reach the domain controller"
-    for name, front_end in given.front_ends.items():
-        yield from (f"{name}: {each}" for each in _front_end(front_end, scope))
 
 
 def _after_sign_in(account: str, what: AfterSignIn) -> Iterator[str]:
@@ -97,13 +106,9 @@ def _after_sign_in(account: str, what: AfterSignIn) -> Iterator[str]:
 
 
 def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
-    for name, text in CLAIMS.items():
-        if getattr(facts, name):
-            yield text
-    for name, text in FACTS.items():
-        values = getattr(facts, name)
-        if values:
-            yield text.format(", ".join(scope.fill(each) for each in values))
+    yield from _rights(facts, scope)
+    if facts.full_control:
+        yield f"gives full control of itself to {', '.join(facts.full_control)}"
     if not facts.sql_login:
         yield "has no login at the database"
     if facts.groups:
@@ -115,6 +120,16 @@ def _facts(facts: Principal, scope: Scope) -> Iterator[str]:
             yield text.format(", ".join(getattr(facts, name)) or "nothing in particular")
     if not facts.aes_keys:
         yield "has a password that is older than AES keys, so it has none"
+
+
+def _rights(facts: Principal | Right, scope: Scope) -> Iterator[str]:
+    for name, text in CLAIMS.items():
+        if getattr(facts, name, False):
+            yield text
+    for name, text in FACTS.items():
+        values = getattr(facts, name, ())
+        if values:
+            yield text.format(", ".join(scope.fill(each) for each in values))
 
 
 def _front_end(front_end: FrontEnd, scope: Scope) -> Iterator[str]:
@@ -171,7 +186,10 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
                 yield f"{request.times} times on one connection"
             yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"
         case Registration() as registration:
-            yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+            if registration.register:
+                yield f"{registration.by} registers {scope.fill(registration.register)} on {registration.on}"
+            yield from (f"{registration.by} writes that {registration.on} {each}"
+                        for each in _rights(registration.grant, scope))
 
 
 def _told(value: object) -> str:
@@ -183,8 +201,16 @@ def _expected(scenario: Scenario, scope: Scope) -> Iterator[str]:
     if expect.directory:
         yield f"the directory answers {expect.directory}"
         return
+    if expect.unasked:
+        yield f"the page is never asked for: {expect.unasked}"
+        return
     if expect.spn:
         yield f"client asks the KDC for {scope.fill(expect.spn)}: {expect.kdc or 'gets a ticket'}"
+    if expect.encryption or expect.session_key:
+        yield f"the ticket is encrypted with {expect.encryption or 'any type'}, its session key is " \
+              f"{expect.session_key or 'of any type'}"
+    if expect.ticket_flags is not None:
+        yield f"klist shows it as {', '.join(expect.ticket_flags) or 'neither forwardable nor ok_as_delegate'}"
     yield f"HTTP {expect.status}" + (f", because {expect.error}" if expect.error else "")
     if expect.scheme:
         yield f"front end: {expect.scheme} {expect.user or 'nobody'} {expect.level}".rstrip()
@@ -210,6 +236,9 @@ def explain(result: Result, topology: Topology) -> list[str]:
 
 
 def _evidence(observation: Observation) -> Iterator[str]:
+    client = observation.client
+    if client.session_key:
+        yield f"klist: {client.spn}: {', '.join(client.ticket_flags) or 'no flags'}; session key {client.session_key}"
     if observation.front_end and observation.front_end.native:
         yield _quoted("front end", observation.front_end.error, observation.front_end.native)
     for name, saw in observation.back_ends.items():
@@ -249,6 +278,8 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
                    "type that the client takes: let it support AES")
     if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
         yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
+    if observation.front_end and observation.front_end.error == "STATUS_NTLM_BLOCKED":
+        yield "NTLM is denied in this domain, so a client that gets no ticket gets in nowhere: see to the SPN"
     if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
         yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
                "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "

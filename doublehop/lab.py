@@ -174,6 +174,16 @@ class Lab:
             self.agents[name] = own
             other.close()
 
+    def restrict_ntlm(self, *, deny: bool) -> None:
+        """Have the domain controller refuse NTLM, or take it again; it is started anew for that.
+
+        Samba takes a simple bind for NTLM too, so an administrator is back only when NTLM is.
+        """
+        name = self.topology.only(Role.DOMAIN_CONTROLLER)
+        self.dc.ask("restrict_ntlm", address=str(self.topology.machines[name].address), deny=deny)
+        if not deny:
+            self.client.ask("reconnect")
+
     def front_end(self, name: str) -> Agent:
         """The agent of a web server, once that stands; others' agents as they are."""
         if name in self.starting:

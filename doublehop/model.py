@@ -62,6 +62,13 @@ class Scheme(StrEnum):
     ANONYMOUS = "Anonymous"
 
 
+class Program(StrEnum):
+    """What asks for the page."""
+
+    BROWSER = "browser"
+    CURL = "curl"
+
+
 class Level(StrEnum):
     """What a token allows its holder to do with the identity in it (SECURITY_IMPERSONATION_LEVEL)."""
 
@@ -78,6 +85,7 @@ class Encryption(StrEnum):
     RC4 = "RC4"
     AES128 = "AES128"
     AES256 = "AES256"
+    AES256_SK = "AES256-SK"
     RESOURCE_SID_COMPRESSION_DISABLED = "resource-SID-compression-disabled"
 
 
@@ -100,7 +108,8 @@ class Principal:
     `supported_encryption_types` is msDS-SupportedEncryptionTypes, unset when empty; `keytab_encryption_types`
     are the keys that the front end was given of a pool's account. Without `aes_keys` the account's password
     is older than the domain's AES keys (row G-02). `groups` are global, `domain_local_groups` local groups.
-    An account is a gMSA when it says who may retrieve its password. A user may be of the partner's `domain`.
+    An account is a gMSA when it says who may retrieve its password. `full_control` names those whom the account's
+    access control list gives every right to it. A user may be of the partner's `domain`.
     """
 
     __pydantic_config__ = STRICT
@@ -119,6 +128,7 @@ class Principal:
     keytab_encryption_types: tuple[Encryption, ...] = (Encryption.AES256, Encryption.AES128)
     aes_keys: bool = True
     principals_allowed_to_retrieve_managed_password: tuple[str, ...] = ()
+    full_control: tuple[str, ...] = ()
     sql_login: bool = True
     domain: Domain = Domain.OWN
 
@@ -158,6 +168,13 @@ class Proxy:
     connection_affinity: bool = True
 
 
+class RestrictNtlm(StrEnum):
+    """The policy *Network security: Restrict NTLM: NTLM authentication in this domain*; its two ends."""
+
+    DISABLE = "Disable"
+    DENY_ALL = "Deny all"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trust:
     """The two-way forest trust with the partner's domain; its encryption types are those of both trust objects."""
@@ -171,8 +188,8 @@ class Trust:
 class Given:
     """One configuration of the whole lab.
 
-    `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`; the label lives in a
-    DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
+    `names` maps a label to a record in zone-file words, `A web1` or `CNAME web1`, or to `none`; the label lives
+    in a DNS subdomain that belongs to the scenario alone. `duplicate_spns` are planted below the directory's
     own uniqueness check.
 
     `back_ends` are pages that every front end can ask as it asks the database, a name
@@ -183,6 +200,7 @@ class Given:
     the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
     signed in and services have started before. `after_sign_in` is what happens to accounts in between.
     `trust` is the one with the partner's domain, which is there whenever something is of that domain.
+    `restrict_ntlm_in_this_domain = "Deny all"` makes the domain controller refuse every NTLM logon (row E-26).
     """
 
     __pydantic_config__ = STRICT
@@ -200,6 +218,7 @@ class Given:
     clocks: dict[str, str] = field(default_factory=dict)
     after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
     trust: Trust = Trust()
+    restrict_ntlm_in_this_domain: RestrictNtlm = RestrictNtlm.DISABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,7 +228,11 @@ class ClientProfile:
     `integrated` off makes it pass over Negotiate (row E-01). `ntlm` lets it go on with NTLM where the KDC knows
     no such SPN, or where nothing but NTLM is offered. `basic` is a user who types name and password when the
     site asks for them, after everything else was tried. `encryption_types` are those that the client's policy allows
-    for Kerberos; all that its library knows when empty.
+    for Kerberos; all that its library knows when empty. `delegate` off is a site on no list of those that the
+    browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
+
+    With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
+    client that honours ok-as-delegate, and `always` as one that does not.
     """
 
     __pydantic_config__ = STRICT
@@ -223,6 +246,8 @@ class ClientProfile:
     ntlm: bool = True
     basic: bool = False
     encryption_types: tuple[Encryption, ...] = ()
+    delegate: bool = True
+    program: Program = Program.BROWSER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,12 +272,28 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Registration:
-    """An attempt to write an SPN into the directory, as `setspn` does, by an administrator or an account."""
+class Right:
+    """A right to delegate that somebody tries to give an account; one of the facts of `Principal`."""
 
     __pydantic_config__ = STRICT
 
-    register: str
+    trusted_for_delegation: bool = False
+    trusted_to_auth_for_delegation: bool = False
+    allowed_to_delegate_to: tuple[str, ...] = ()
+    principals_allowed_to_delegate_to_account: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """An attempt to write into the directory, by an administrator or an account.
+
+    Either an SPN, as `setspn` does, or a right to delegate (row C-36).
+    """
+
+    __pydantic_config__ = STRICT
+
+    register: str = ""
+    grant: Right = Right()
     on: str
     by: str = "administrator"
 
@@ -268,6 +309,9 @@ class Expect:
     the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
     reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
     `directory` the LDAP result of a registration. `encryption` is the type that hop 1's ticket is encrypted with.
+    `session_key` and `ticket_flags` are what klist shows of that ticket on the client (row E-24).
+
+    `unasked` is why the page is never asked for, `NAME_NOT_RESOLVED`; then nothing else is to be seen.
     """
 
     __pydantic_config__ = STRICT
@@ -286,6 +330,9 @@ class Expect:
     handshakes: int | None = None
     http: str | None = None
     encryption: Encryption | None = None
+    session_key: Encryption | None = None
+    ticket_flags: tuple[str, ...] | None = None
+    unasked: str = ""
     directory: str = ""
 
 
@@ -322,7 +369,9 @@ class ClientSaw:
     """Hop 1 from the client's side: the SPN it asked for, and what came of it.
 
     `error` is the name of the Kerberos error that kept it from sending a ticket; `handshakes` counts how often
-    it proved itself, where NTLM's two messages are one time.
+    it proved itself, where NTLM's two messages are one time. `token` is how the last of those messages begins
+    and `token_size` its length in the header; `session_key` and `ticket_flags` are klist's words for the ticket.
+    `unasked` is why it could not even ask for the page.
     """
 
     spn: str = ""
@@ -334,6 +383,11 @@ class ClientSaw:
     mutual: bool = False
     http: str = ""
     body: str = ""
+    token: str = ""
+    token_size: int = 0
+    session_key: str = ""
+    ticket_flags: tuple[str, ...] = ()
+    unasked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

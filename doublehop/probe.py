@@ -38,6 +38,8 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
     controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
     marks = [(each, each.ask("log_mark")) for each in controllers]
     client = _asked_by(request.user, request, scope, passwords, lab)
+    if client.unasked:
+        return Observation(client=client)
     page = _page(client)
     _refuse_a_failing_lab(client, page, servers)
     return Observation(
@@ -54,7 +56,7 @@ def _asked_by(user: str, request: Request, scope: Scope, passwords: Mapping[str,
         profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
         hosts=[scope.fill(each) for each in scope.given.client_hosts], logon=logon_of(user, scope, passwords),
     )
-    return ClientSaw(**{**saw, "offers": tuple(saw.get("offers", ()))})
+    return ClientSaw(**{**saw, **{name: tuple(saw.get(name, ())) for name in ("offers", "ticket_flags")}})
 
 
 def logon_of(user: str, scope: Scope, passwords: Mapping[str, str]) -> dict[str, str]:
@@ -126,12 +128,11 @@ def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int
 
 
 def register(registration: Registration, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
-    """Try to write an SPN, as `setspn` would, and read the directory's answer.
+    """Try to write an SPN or a right to delegate, and read the directory's answer.
 
     `passwords` are those of the scenario's own accounts, by label; machines' are the lab's.
     """
-    change = directory.modify(scope.dn(registration.on), "add", "servicePrincipalName",
-                              [scope.fill(registration.register)])
+    change = directory.written(registration, scope)
     arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
     writer = registration.by
     if writer != "administrator":

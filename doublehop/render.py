@@ -35,6 +35,8 @@ def hops(scenario: Scenario, observation: Observation, scope: Scope) -> str:
 
 def _hop1(user: str, observation: Observation) -> str:
     client, front_end = observation.client, observation.front_end
+    if client.unasked:
+        return f"{user}: {client.unasked}"
     if client.status == 200 and front_end:
         level = f" {front_end.level}" if front_end.level else ""
         return f"{user}: {client.status} {front_end.scheme}{level}"

@@ -2,21 +2,28 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from doublehop.directory import NO_RECORD
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
 from doublehop.model import (
     Domain,
     Encryption,
+    Expect,
     Given,
     Principal,
+    Program,
     Registration,
     Request,
+    RestrictNtlm,
+    Right,
     Role,
     Scenario,
     Scheme,
+    Zone,
 )
 from doublehop.rules.world import World, url_of
 from doublehop.scope import Scope, scope_of
@@ -32,6 +39,7 @@ MOST_GROUPS = 1010
 HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16777217)}
 """What HTTP.sys takes (KB 820129)."""
 KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
+RIGHTS = [each.name for each in fields(Right)]
 MANAGED = "principals_allowed_to_retrieve_managed_password"
 CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
@@ -64,6 +72,8 @@ def _check_names(given: Given, scope: Scope, where: str) -> None:
     machines = scope.topology.machines
     for label, text in given.names.items():
         kind, _, target = text.partition(" ")
+        if text == NO_RECORD:
+            continue
         if kind not in {"A", "CNAME"} or not target:
             raise InputError(f"{where}.names.{label}", f"expected 'A MACHINE' or 'CNAME NAME', not {text!r}")
         if kind == "A" and target not in machines:
@@ -83,7 +93,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
         if label not in {*scope.topology.members, *scope.topology.across.members}:
             raise InputError(f"{where}.computers", f"no member of the domain is called {label!r}")
         _refuse(f"{where}.computers.{label}", facts, "protected_user", "groups", "domain_local_groups",
-                "keytab_encryption_types", "aes_keys", MANAGED)
+                "keytab_encryption_types", "aes_keys", "full_control", MANAGED)
     for label, facts in owned.items():
         _refuse(f"{where}: {label}", facts, "without_spns")
     for label, facts in given.users.items():
@@ -91,7 +101,7 @@ def _check_principals(given: Given, scope: Scope, where: str) -> None:
     for label, facts in {**owned, **given.computers}.items():
         for text in (*facts.spns, *facts.without_spns, *facts.allowed_to_delegate_to):
             _resolved(scope.fill, text, f"{where}: {label}", "name")
-        for each in facts.principals_allowed_to_delegate_to_account:
+        for each in (*facts.principals_allowed_to_delegate_to_account, *facts.full_control):
             _resolved(scope.account, each, f"{where}: {label}", "account")
     for label, text in given.duplicate_spns.items():
         if label not in owned:
@@ -137,6 +147,9 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
     for name in given.dc_unreachable_from:
         if name not in {*topology.members, topology.only(Role.CLIENT)}:
             raise InputError(f"{where}.dc_unreachable_from", f"no client, front end or back end is called {name!r}")
+    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE and topology.only(Role.CLIENT) in given.clocks:
+        raise InputError(f"{where}.restrict_ntlm_in_this_domain", "expected not together with a clock of the client, "
+                                                                  "where the administrator could not sign in again")
     for name, by in given.clocks.items():
         if name not in topology.of(Role.FRONT_END) and name != topology.only(Role.CLIENT):
             raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
@@ -243,8 +256,19 @@ def _check_when(scenario: Scenario, scope: Scope, where: str) -> None:
 
 
 def _check_registration(when: Registration, scope: Scope, where: str) -> None:
-    _resolved(scope.fill, when.register, f"{where}.when.register", "name")
+    if scope.given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+        raise InputError(f"{where}.given.restrict_ntlm_in_this_domain",
+                         "expected only with a request: this directory takes a simple bind for NTLM")
+    given = [name for name in ("register", *RIGHTS) if getattr(when, name, getattr(when.grant, name, None))]
+    if len(given) != 1:
+        raise InputError(f"{where}.when", "expected `register` with an SPN or `grant` with one right to delegate")
+    for text in (when.register, *when.grant.allowed_to_delegate_to):
+        _resolved(scope.fill, text, f"{where}.when.{given[0]}", "name")
+    for each in when.grant.principals_allowed_to_delegate_to_account:
+        _resolved(scope.account, each, f"{where}.when.grant.{given[0]}", "account")
     _resolved_owner(scope, when.on, f"{where}.when.on")
+    if given[0] in RIGHTS and getattr(World(scope).facts(when.on), given[0]):
+        raise InputError(f"{where}.when.grant.{given[0]}", f"expected a right that {when.on} does not have already")
     if when.by != "administrator":
         _resolved_owner(scope, when.by, f"{where}.when.by")
 
@@ -253,6 +277,11 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     _resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     if when.http2 and when.get.startswith(f"{HTTPS}:"):
         raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
+    client = when.client
+    if client.program is Program.CURL and (client.canonicalise or client.ntlm or client.basic or client.port_in_spn
+                                           or client.zone is not Zone.INTRANET or not client.integrated):
+        raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
+                                                 "browser's: it asks for the name in the URL, with a ticket or not")
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
@@ -270,7 +299,8 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
-    if not World(scope).listens(url_of(when, scope)):
+    url = url_of(when, scope)
+    if World(scope).resolves(url) and not World(scope).listens(url):
         raise InputError(f"{where}.when.get", f"nothing listens at {scope.fill(when.get)}")
 
 
@@ -287,10 +317,16 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
         if not expect.directory:
             raise InputError(f"{where}.expect.directory", "expected the LDAP result of the registration")
         return
+    if expect.unasked:
+        if replace(expect, unasked="") != Expect():
+            raise InputError(f"{where}.expect.unasked", "expected alone: whoever does not ask sees nothing else")
+        return
     _resolved(scope.fill, expect.spn, f"{where}.expect.spn", "name")
     for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
         if expect.scheme == scheme and not willing:
             raise InputError(f"{where}.expect.scheme", f"unexpected of a client without `{scheme.lower()}`")
+    if when.client.program is Program.CURL and (expect.offers, expect.handshakes) != (None, None):
+        raise InputError(f"{where}.expect", "expected neither offers nor handshakes of curl, which does not count them")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]

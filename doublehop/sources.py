@@ -45,15 +45,16 @@ def rows() -> list[Row]:
 
 
 def left_out() -> dict[str, str]:
-    """The rows that no scenario shows, each with its reason."""
+    """The rows that no scenario shows, each with its reason; a letter stands for the rest of its group."""
     return {str(name): str(reason) for name, reason in tomllib.loads((FIXTURES / "left-out.toml").read_text()).items()}
 
 
 def coverage(scenarios: Iterable[Scenario]) -> list[Covered]:
     """Each row with what shows it."""
     scenarios, reasons = list(scenarios), left_out()
+    shown = {row.id: tuple(each.id for each in scenarios if row.id in each.sources) for row in rows()}
     return [
-        Covered(id=row.id, claim=row.claim, reason=reasons.get(row.id, ""),
-                scenarios=tuple(each.id for each in scenarios if row.id in each.sources))
+        Covered(id=row.id, claim=row.claim, scenarios=shown[row.id],
+                reason=reasons.get(row.id, "") or ("" if shown[row.id] else reasons.get(row.id[0], "")))
         for row in rows()
     ]

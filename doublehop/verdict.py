@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 from doublehop.model import (
     BackEndSaw,
+    ClientSaw,
     Difference,
     Expect,
     FrontEndSaw,
     KdcLine,
     Observation,
     Role,
+    Scheme,
     Verdict,
     VerdictKind,
 )
@@ -25,6 +27,8 @@ BACK_END_SERVICES = {"sql": "MSSQLSvc/", "partner-sql": "MSSQLSvc/"}
 BEYOND = {"partner-sql"}
 """Those of the partner's domain: who has no ticket of that domain's KDC asks the own KDC for one to it first."""
 NOTHING = "nothing"
+TOKENS = {Scheme.KERBEROS: ("YII", range(1000, 1 << 20)), Scheme.NTLM: ("TlRM", range(1400))}
+"""How a token begins in the header, and its sizes there: how to tell the two without opening it (row E-23)."""
 
 
 def judge(expect: Expect, observation: Observation, scope: Scope) -> Verdict:
@@ -37,6 +41,9 @@ def judge(expect: Expect, observation: Observation, scope: Scope) -> Verdict:
 def _differences(expect: Expect, observation: Observation, scope: Scope) -> Iterator[Difference]:
     yield from _compare("directory", "result", expect.directory, observation.directory)
     if expect.directory:
+        return
+    yield from _compare("client", "asks", expect.unasked, observation.client.unasked)
+    if expect.unasked:
         return
     yield from _client(expect, observation, scope)
     yield from _front_end(expect, observation.front_end or FrontEndSaw(), scope)
@@ -65,6 +72,12 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
+    if expect.session_key is not None:
+        yield from _compare("client", "session key", expect.session_key, saw.session_key)
+    if expect.ticket_flags is not None:
+        yield from _compare("client", "ticket flags", expect.ticket_flags, saw.ticket_flags)
+    if expect.scheme in TOKENS and saw.token:
+        yield from _compare("client", "token", expect.scheme, told_by_its_token(saw))
     if spn and scope.client_reaches_dc:
         refused = _refused_referral(scope.topology.realm, observation.kdc)
         line = _line_for(spn, observation.kdc) or refused or _unread(observation.kdc)
@@ -72,6 +85,13 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
                                 line.encryption if line else "")
+
+
+def told_by_its_token(saw: ClientSaw) -> str:
+    """The scheme that the client's token looks like on the wire, whatever the front end made of it."""
+    found = [scheme for scheme, (start, sizes) in TOKENS.items()
+             if saw.token.startswith(start) and saw.token_size in sizes]
+    return found[0] if found else f"{saw.token}... of {saw.token_size} letters"
 
 
 def _front_end(expect: Expect, saw: FrontEndSaw, scope: Scope) -> Iterator[Difference]:

@@ -30,6 +30,7 @@ from doublehop.codes import from_minor, name_of
 from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, until
 from doublehop.machine.directory import Change, Directory
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
+from doublehop.machine.klist import ticket
 
 CCACHES = Path("/run/ccaches")
 DEFAULT_CCACHE = Path("/tmp/krb5cc_0")
@@ -38,6 +39,9 @@ KRB5_LIMITED = Path("/run/krb5-limited.conf")
 AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
+CURL = "curl"
+TOKEN_START = 4
+"""So many letters of a token tell Kerberos from NTLM (row E-23)."""
 
 _directory: dict[str, Any] = {}
 _others: dict[str, Directory] = {}
@@ -153,6 +157,7 @@ class RecordingAuth(requests_kerberos.HTTPKerberosAuth):  # type: ignore[misc]  
         self.error = ""
         self.handshakes = 0
         self.delegated = False
+        self.header = ""
 
     def generate_request_header(self, response: Any, host: str, is_preemptive: bool = False) -> str:
         """Make the token as the library does; note its flags or the Kerberos error."""
@@ -162,7 +167,7 @@ class RecordingAuth(requests_kerberos.HTTPKerberosAuth):  # type: ignore[misc]  
             self.error = _kerberos_error(failure.__cause__)
             raise
         self.handshakes += 1
-        self.error = ""
+        self.error, self.header = "", header
         self.delegated = bool(self._context[host].context_attr & spnego.ContextReq.delegate)
         return header
 
@@ -183,29 +188,36 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
     if profile["port_in_spn"] and port not in {80, 443}:
         target = f"{target}:{port}"
-    if http2:
-        return _probe_http2(url, target)
+    if http2 or profile["program"] == CURL:
+        return _ask_with_curl(url, target, profile, http2=http2)
 
-    auth = RecordingAuth(target=target, delegate=profile["zone"] in SILENT_ZONES,
-                         channel_binding=profile["channel_binding"])
     silent = profile["zone"] in SILENT_ZONES
-    by_password = 0
+    auth = RecordingAuth(target=target, delegate=silent and profile["delegate"],
+                         channel_binding=profile["channel_binding"])
+    by_password, header = 0, ""
     with requests.Session() as session:
         session.trust_env = False
         session.verify = str(AUTHORITY) if AUTHORITY.exists() else True
         session.auth = auth if silent and profile["integrated"] else None
         for _ in range(times):
-            response = session.get(url, timeout=REQUEST_SECONDS)
+            try:
+                response = session.get(url, timeout=REQUEST_SECONDS)
+            except requests.exceptions.ConnectionError:
+                if is_known(host):
+                    raise
+                return {"unasked": "NAME_NOT_RESOLVED"}
             first = response.history[0] if response.history else response
             scheme = fall_back(first, response, auth.error, profile) if silent else ""
             if scheme:
                 response = ask_by_ntlm(session, url, scheme, logon)
+                header = response.request.headers["Authorization"]
                 by_password += 1
             if response.status_code == UNAUTHORIZED and profile["basic"] and "Basic" in schemes(response):
                 response = session.get(url, timeout=REQUEST_SECONDS, auth=(logon["user"], logon["password"]))
                 by_password += 1
     offers = first.headers.get("WWW-Authenticate", "")
     tried = auth.handshakes or auth.error
+    token = (header or auth.header).partition(" ")[2]
     return {
         "spn": f"HTTP/{target}" if tried else "",
         "error": auth.error,
@@ -216,6 +228,9 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
         "mutual": auth.auth_done,
         "http": "1.1",
         "body": response.text,
+        "token": token[:TOKEN_START],
+        "token_size": len(token),
+        **(ticket(run("klist", "-e", "-f"), f"HTTP/{target}") if auth.handshakes else {}),
     }
 
 
@@ -230,15 +245,18 @@ def _krb5_config(profile: dict[str, Any]) -> Path:
     return KRB5_LIMITED
 
 
-def _probe_http2(url: str, target: str) -> dict[str, Any]:
-    """Ask with an offer to go on in HTTP/2, which only curl makes here (row B-30)."""
+def _ask_with_curl(url: str, target: str, profile: dict[str, Any], *, http2: bool) -> dict[str, Any]:
+    """Ask with the program that people try things with (row E-15); only it offers HTTP/2 here (row B-30)."""
+    limit = "policy" if profile["honour_ok_as_delegate"] else "always"
     text = run(
-        "curl", "--silent", "--show-error", "--http2", "--negotiate", "--user", ":", "--delegation", "policy",
+        "curl", "--silent", "--show-error", *(["--http2"] if http2 else []), "--negotiate", "--user", ":",
+        "--delegation", limit if profile["delegate"] else "none",
         "--write-out", "\n%{http_code} %{http_version}", url, timeout=REQUEST_SECONDS,
     )
     body, _, tail = text.rpartition("\n")
     status, version = tail.split()
-    return {"spn": f"HTTP/{target}", "status": int(status), "http": version, "body": body}
+    return {"spn": f"HTTP/{target}", "status": int(status), "http": version, "body": body,
+            **ticket(run("klist", "-e", "-f"), f"HTTP/{target}")}
 
 
 def canonical_name(host: str) -> str:
@@ -248,6 +266,15 @@ def canonical_name(host: str) -> str:
     except OSError:
         return host
     return found[0][3].rstrip(".") or host
+
+
+def is_known(host: str) -> bool:
+    """Whether the DNS knows a name; one that did not answer has not said no."""
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as failure:
+        return failure.errno != socket.EAI_NONAME
+    return True
 
 
 def set_hosts(*, hosts: dict[str, str]) -> None:

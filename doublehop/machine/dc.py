@@ -27,9 +27,11 @@ PRIVILEGED = STATE / "private" / "ldap_priv" / "ldapi"
 """Where Samba takes the system's own user for the system (in a folder that only he can enter)."""
 ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
 """Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
-_samba: "list[subprocess.Popen[bytes]]" = []
 FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
+ENDING_SECONDS = 10
+
+_samba: list["subprocess.Popen[bytes]"] = []
 
 
 def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
@@ -104,18 +106,36 @@ def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict
     _make_certificate(f"{host}.{realm.lower()}")
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.touch()
-    _samba.append(subprocess.Popen(
-        ["samba", "--foreground", "--no-process-group", "--model=single"], stdin=subprocess.DEVNULL
-    ))
+    _run_samba()
     return _change_secrets(passwords, realm)
 
 
 def start(*, address: str) -> None:
     """Wait until Kerberos, LDAP and DNS answer."""
-    samba = _samba[0]
-    for port in (88, 636, 53):
-        until(f"port {port} of the domain controller", 30, partial(_answers, samba, address, port))
+    _wait_for_samba(address)
     _serve_members()
+
+
+def _run_samba(*options: str) -> None:
+    _samba[:] = [subprocess.Popen(
+        ["samba", "--foreground", "--no-process-group", "--model=single", *options], stdin=subprocess.DEVNULL
+    )]
+
+
+def _wait_for_samba(address: str) -> None:
+    for port in (88, 636, 53):
+        until(f"port {port} of the domain controller", 30, partial(_answers, _samba[0], address, port))
+
+
+def restrict_ntlm(*, address: str, deny: bool) -> None:
+    """Refuse every NTLM logon in the domain, or take them again.
+
+    Samba reads `ntlm auth` when it starts, so it is started anew; members find it again by themselves.
+    """
+    _samba[0].terminate()
+    _samba[0].wait(ENDING_SECONDS)
+    _run_samba(*(["--option=ntlm auth=disabled"] if deny else []))
+    _wait_for_samba(address)
 
 
 def _serve_members() -> None:
@@ -208,7 +228,7 @@ def _modify_below(dn: str, attribute: str, values: list[str], how: int) -> None:
 if __name__ == "__main__":
     serve({
         "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
-        "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys,
+        "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys, "restrict_ntlm": restrict_ntlm,
         "issue_certificate": certificates.issue_certificate, "make_trust": trust.make,
         "set_trust_encryption_types": trust.set_encryption_types, "domain_sid": trust.own_sid,
     })

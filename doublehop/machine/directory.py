@@ -14,6 +14,7 @@ from typing import Any
 import ldap3
 from ldap3.core.exceptions import LDAPCommunicationError, LDAPNoSuchObjectResult, LDAPOperationResult
 from ldap3.protocol.formatters.formatters import format_sid
+from ldap3.protocol.microsoft import security_descriptor_control
 from ldap3.utils.conv import escape_filter_chars
 
 Change = dict[str, Any]
@@ -24,6 +25,8 @@ GENERIC_ALL = 0x000F01FF
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
 KEY_VERSION = "msDS-KeyVersionNumber"
+DACL_ONLY = 4
+"""Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
@@ -187,6 +190,15 @@ class Directory:
     def _allow_to_act(self, change: Change) -> list[Change]:
         return self._allow(change, ACT_ON_BEHALF)
 
+    def _give_full_control(self, change: Change) -> list[Change]:
+        """Put some principals into an account's access control list; it goes with the account."""
+        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        name, dn, dacl = "nTSecurityDescriptor", change["dn"], security_descriptor_control(sdflags=DACL_ONLY)
+        self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=[name], controls=dacl)
+        before = self._connection.response[0]["raw_attributes"][name][0]
+        self._connection.modify(dn, {name: [(ldap3.MODIFY_REPLACE, [also_allowing(before, sids)])]}, controls=dacl)
+        return []
+
     def _allow(self, change: Change, attribute: str) -> list[Change]:
         """Let some principals do what a descriptor in this attribute grants."""
         sids = [self.binary_sid(each) if isinstance(each, str) else _value(each) for each in change["principals"]]
@@ -202,6 +214,7 @@ HANDLERS = {
     "allow-to-act": Directory._allow_to_act,
     "allow-to-retrieve-password": Directory._allow_to_retrieve,
     "add-once": Directory._add_once,
+    "give-full-control": Directory._give_full_control,
     "set-password": Directory._set_password,
     "expire-password": Directory._expire_password,
 }
@@ -212,10 +225,24 @@ def allowing(sids: list[bytes]) -> bytes:
 
     It is what Set-ADComputer -PrincipalsAllowedToDelegateToAccount writes; the KDC reads nothing else in it.
     """
-    entries = b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
+    entries = _entries(sids)
     acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
     header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
     return header + OWNER_SYSTEM + acl
+
+
+def _entries(sids: list[bytes]) -> bytes:
+    """ACCESS_ALLOWED_ACEs (MS-DTYP 2.4.4.2), full access for each."""
+    return b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
+
+
+def also_allowing(descriptor: bytes, sids: list[bytes]) -> bytes:
+    """A descriptor's access control list with full access for these SIDs before everything else, and no owner."""
+    revision, _, control, _, _, _, start = struct.unpack_from("<BBHIIII", descriptor)
+    version, _, length, count, _ = struct.unpack_from("<BBHHH", descriptor, start)
+    entries = _entries(sids) + descriptor[start + 8 : start + length]
+    acl = struct.pack("<BBHHH", version, 0, 8 + len(entries), count + len(sids), 0) + entries
+    return struct.pack("<BBHIIII", revision, 0, control, 0, 0, 0, 20) + acl
 
 
 def current_password(blob: bytes) -> bytes:

@@ -40,6 +40,17 @@ PORT = Table(
     ),
 )
 
+FIND = Table(
+    name="find", question="Does the client find the server?",
+    facts={"record": "the DNS or the client's hosts file has an address for the host in the URL"},
+    rules=(
+        Rule(id="find.nowhere", when={"record": False}, then="NAME_NOT_RESOLVED",
+             why="Without an address there is no connection, and nothing to make an SPN for.", sources=("E-21",)),
+        Rule(id="find.address", then="found",
+             why="There is an address to connect to.", sources=("E-21", "A-28")),
+    ),
+)
+
 SITE = Table(
     name="site", question="Does a site serve the URL?",
     facts={"application": "a binding fits name and port, and an application the path"},
@@ -126,6 +137,7 @@ NTLM = Table(
         "Negotiate": "one of the providers is Negotiate, and not Negotiate:Kerberos",
         "NTLM": "one of the providers is NTLM",
         "protected": "the user is a member of Protected Users",
+        "domain": "the domain's policy takes NTLM",
     },
     rules=(
         Rule(id="ntlm.denied", when={"client": False}, then="refused",
@@ -137,6 +149,8 @@ NTLM = Table(
              why="Negotiate:Kerberos takes no NTLM message.", sources=("B-18",)),
         Rule(id="ntlm.not-offered", when={"inside Negotiate": False, "NTLM": False}, then="refused",
              why="The only offer is one that the browser passes over.", sources=("S-08", "S-07")),
+        Rule(id="ntlm.denied-in-the-domain", when={"domain": False}, then="STATUS_NTLM_BLOCKED",
+             why="The domain controller refuses every NTLM logon.", sources=("E-26",)),
         Rule(id="ntlm.protected", when={"protected": True}, then="STATUS_ACCOUNT_RESTRICTION",
              why="The domain controller checks no NTLM for protected users.", sources=("C-20",)),
         Rule(id="ntlm.in", then="NTLM",
@@ -189,8 +203,12 @@ FORWARD = Table(
         "owner trusted": "the SPN's account is trusted for delegation, so the ticket says ok-as-delegate",
         "client looks": "the client honours ok-as-delegate, as Windows does",
         "trusted forest": "the user is of a trusted forest, so the ticket was asked for across the trust",
+        "asks": "the client is set up to delegate to the site",
     },
     rules=(
+        Rule(id="forward.not-asked", when={"asks": False}, then="kept",
+             why="A client that is not set up to delegate to a site sends no TGT there, whatever the KDC says.",
+             sources=("E-06", "E-15")),
         Rule(id="forward.sensitive", when={"sensitive": True}, then="kept",
              why="The TGT of a sensitive user is not forwardable.", sources=("C-19",)),
         Rule(id="forward.protected", when={"protected": True}, then="kept",
@@ -203,6 +221,26 @@ FORWARD = Table(
              why="ok-as-delegate is advice: such a client forwards to anyone.", sources=("C-03",)),
         Rule(id="forward.not-trusted", then="kept",
              why="Without ok-as-delegate the client keeps its TGT.", sources=("C-01", "C-02")),
+    ),
+)
+
+KLIST = Table(
+    name="klist", question="Which flags does klist show of the service ticket?",
+    facts={
+        "kept back": "the user is sensitive or a member of Protected Users",
+        "owner trusted": "the SPN's account is trusted for delegation",
+    },
+    rules=(
+        Rule(id="klist.both", when={"kept back": False, "owner trusted": True}, then="forwardable ok_as_delegate",
+             why="The KDC marks tickets for whom it trusts with any user's TGT.", sources=("E-24", "C-02")),
+        Rule(id="klist.forwardable", when={"kept back": False}, then="forwardable",
+             why="The ticket may become evidence for another (S4U2Proxy); the TGT is not for this service.",
+             sources=("E-24", "C-01")),
+        Rule(id="klist.delegate", when={"owner trusted": True}, then="ok_as_delegate",
+             why="The mark is about the service; the user's tickets are not forwardable all the same.",
+             sources=("E-24", "C-19")),
+        Rule(id="klist.none", then="",
+             why="No ticket of such a user is forwardable.", sources=("E-24", "C-19", "C-20")),
     ),
 )
 
@@ -221,4 +259,4 @@ PERSIST = Table(
     ),
 )
 
-TABLES = (NAME, PORT, SITE, CHALLENGE, TICKET, NTLM, KEY, OPEN, FORWARD, PERSIST)
+TABLES = (FIND, NAME, PORT, SITE, CHALLENGE, TICKET, KLIST, NTLM, KEY, OPEN, FORWARD, PERSIST)

@@ -7,7 +7,7 @@ It reads a scenario's given and when, never what the scenario expects.
 from dataclasses import dataclass, replace
 
 from doublehop.frontend import ImpersonateAs, Pool, PoolIdentity, Provider
-from doublehop.model import Expect, Level, Registration, Request, Role, Scenario, Scheme
+from doublehop.model import Expect, Level, Program, Registration, Request, RestrictNtlm, Role, Scenario, Scheme
 from doublehop.rules import hop1, hop2, registration
 from doublehop.rules.asked import Asked, Prediction
 from doublehop.rules.table import SAMBA
@@ -70,6 +70,9 @@ class _Prophet:
     def predict(self) -> Prediction:
         """Hop by hop, until one ends it."""
         url = url_of(self.request, self.scope)
+        found = self.asked.decide(hop1.FIND, {"record": self.world.resolves(url)})
+        if found != "found":
+            return self.asked.ends(Expect(unasked=found))
         place = self.world.place(url)
         if self.asked.decide(hop1.SITE, {"application": place is not None}) != "served" or place is None:
             return self.asked.ends(Expect(status=404, offers=(), handshakes=0, http=self._http))
@@ -120,6 +123,7 @@ class _Prophet:
         if answer != "issued":
             why = "no KDC" if answer == NO_KDC else "refused"
             return self._without_ticket(why, place, replace(refused, kdc=answer, handshakes=0))
+        refused = replace(refused, ticket_flags=self._flags(owner))
         key, opener = self._key(place)
         opened = self.asked.decide(hop1.OPEN, {
             "key": key, "same account": bool(opener) and self.world.same(opener, owner)})
@@ -130,12 +134,19 @@ class _Prophet:
             "sensitive": self.world.facts(user).account_not_delegated,
             "protected": self.world.facts(user).protected_user,
             "owner trusted": self.world.facts(owner).trusted_for_delegation,
-            "client looks": self.request.client.honour_ok_as_delegate,
+            "client looks": self.request.client.honour_ok_as_delegate, "asks": self.request.client.delegate,
             "trusted forest": self.world.beyond(user),
         }) == "forwarded"
         return self._page(place, Caller(user, forwarded, opener), replace(
             refused, status=200, scheme=Scheme.KERBEROS, user=user, handshakes=self._handshakes(place),
             offers=refused.offers if self.request.times == 1 else None))
+
+    def _flags(self, owner: str) -> tuple[str, ...]:
+        user = self.world.facts(self.request.user)
+        return tuple(self.asked.decide(hop1.KLIST, {
+            "kept back": user.account_not_delegated or user.protected_user,
+            "owner trusted": self.world.facts(owner).trusted_for_delegation,
+        }).split())
 
     def _key(self, place: Place) -> tuple[str, str]:
         """Whose logon session takes callers in: of the computer, the pool or nobody, and that account's label."""
@@ -153,6 +164,7 @@ class _Prophet:
             "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
             "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
             "protected": self.world.facts(user).protected_user,
+            "domain": self.scope.given.restrict_ntlm_in_this_domain is RestrictNtlm.DISABLE,
         })
         if answer == "refused":
             return refused
@@ -176,7 +188,8 @@ class _Prophet:
         left = leaving.thread == caller.user and leaving.asking == caller.opened_by and not self.request.act_as
         seen = any(problem == "" for problem in told.values())
         level = Level.DELEGATE if caller.forwarded or (left and seen and bool(leaving.asking)) else Level.IMPERSONATE
-        counted = replace(expect, handshakes=None, offers=None) if self.request.http2 else expect
+        by_curl = self.request.http2 or self.request.client.program is Program.CURL
+        counted = replace(expect, handshakes=None, offers=None) if by_curl else expect
         return replace(
             counted, level=level if caller.user else "", thread=self._label(leaving.thread),
             sees={name: self._label(leaving.account) for name, problem in told.items() if not problem},

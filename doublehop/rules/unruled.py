@@ -60,7 +60,8 @@ def _principals(scenario: Scenario) -> list[Principal]:
 def _keys(scenario: Scenario, _: Topology) -> bool:
     return any((each.supported_encryption_types, each.keytab_encryption_types, each.aes_keys)
                != (USUAL.supported_encryption_types, USUAL.keytab_encryption_types, USUAL.aes_keys)
-               for each in _principals(scenario)) or scenario.expect.encryption is not None
+               for each in _principals(scenario)) or any(
+        each is not None for each in (scenario.expect.encryption, scenario.expect.session_key))
 
 
 def _managed(scenario: Scenario, _: Topology) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from doublehop.directory import NO_RECORD
 from doublehop.frontend import (
     AnonymousAuthentication,
     Application,
@@ -196,6 +197,11 @@ class World:
         if machine not in self.scope.topology.of(Role.FRONT_END):
             return None
         return self.given.front_ends.get(machine, FrontEnd())
+
+    def resolves(self, url: Url) -> bool:
+        """Whether the client finds an address for a URL's host; a name of the scenario's own may have none."""
+        text = self.given.names.get(self._label(self.canonical(url.host)), "")
+        return self.in_hosts_file(url.host) or text != NO_RECORD
 
     def listens(self, url: Url) -> bool:
         """Whether anything answers at a URL's address and port: a site, or a reverse proxy."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from doublehop import catalogue
+from doublehop.execute import execute
 from doublehop.frontend import BasicAuthentication, FrontEnd, Provider, Site, WindowsAuthentication
 from doublehop.model import Principal
 from doublehop.wait import until
@@ -126,3 +128,12 @@ def _curl(lab, eve, scheme, prefix, password):
         f"http://{eve['host']}/whoami?back_ends=", stdin=text,
     )
     return int(done.check().stdout)
+
+
+def test_a_domain_that_denied_ntlm_takes_it_again(lab, settle):
+    """The domain controller was started anew twice; members, administrator and database are to find it again."""
+    chosen = ["ntlm::denied-in-the-domain", "ntlm::any-protocol", "ntlm::ntlm-only-denied-in-the-domain",
+              "ntlm::second-pool-of-one-name"]
+    scenarios = {each.id: each for each in catalogue.load(lab.topology)}
+    for name in chosen:
+        settle(execute(scenarios[name], lab))

@@ -15,7 +15,7 @@ from doublehop.frontend import (
     Site,
     WindowsAuthentication,
 )
-from doublehop.model import ClientProfile, Expect, Given, Principal, Registration, Request, Scenario, Zone
+from doublehop.model import ClientProfile, Expect, Given, Principal, Registration, Request, Right, Scenario, Zone
 from doublehop.sanity import check_question
 
 HOSTS = ["{portal}", "{www}", "{web1}", "{web2}", "{sql1}", "web1", "{web1.netbios}", "{web1.address}",
@@ -69,12 +69,18 @@ givens = st.builds(
     client_hosts=st.dictionaries(hosts, st.sampled_from(["web1", "web2", "sql1"]), max_size=1),
     dc_unreachable_from=st.sampled_from([(), (), (), ("client1",)]))
 profiles = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.booleans(), canonicalise=st.booleans(),
-                     port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans())
+                     port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans(),
+                     delegate=st.booleans())
 requests = st.builds(
     Request, get=st.builds("http://{}{}{}".format, hosts, ports, st.sampled_from(["", "/", "/app", "/app/x", "/appl"])),
     user=st.sampled_from(["alice", "bob"]), client=profiles, act_as=st.just("") | labels,
     back_ends=st.sampled_from([(), ("sql",), ("sql", "sql")]), times=st.integers(1, 3), http2=st.booleans())
-registrations = st.builds(Registration, register=spns, on=labels, by=st.just("administrator") | labels)
+rights = st.sampled_from([
+    Right(trusted_for_delegation=True), Right(trusted_to_auth_for_delegation=True),
+    Right(allowed_to_delegate_to=("MSSQLSvc/{sql1}",)), Right(principals_allowed_to_delegate_to_account=("web1",))])
+writers = st.just("administrator") | labels
+registrations = st.builds(Registration, register=spns, on=labels, by=writers) | st.builds(
+    Registration, grant=rights, on=labels, by=writers)
 
 
 @st.composite

@@ -163,13 +163,13 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "unknown field of when": (f"{PAGE}\nwhen.usr = 'alice'", "when.usr", "unexpected key"),
     "the inner name of from": (f"from_ = 'x'\n{PAGE}", "from_", "unexpected key"),
     "wrong type": (f"given.accounts.pool.spns = 'HTTP/x'\n{PAGE}", "given.accounts.pool.spns",
-                   "Input should be a valid tuple, not 'HTTP/x'"),
+                   "Input should be a valid array, not 'HTTP/x'"),
     "wrong type in a list": (f"given.accounts.pool.spns = [1]\n{PAGE}", "given.accounts.pool.spns.0",
                              "Input should be a valid string, not 1"),
     "not a member of a set": (f"when.client.zone = 'extranet'\n{PAGE}", "when.client.zone",
                               "Input should be 'intranet', 'trusted' or 'internet', not 'extranet'"),
     "unknown need": (f"needs = ['luck']\n{PAGE}", "needs.0", "Input should be 'kerberos', 'rbcd',"),
-    "missing when": (EXPECT_401, "when", "expected `get` with a URL or `register` with an SPN"),
+    "missing when": (EXPECT_401, "when", "expected `get` with a URL, `register` with an SPN or `grant` with a right"),
     "missing status": ("when.get = 'http://{web1}/'\nexpect.scheme = 'Kerberos'", "expect.status",
                        "expected the HTTP status the client ends with"),
     "missing directory": (REGISTRATION.replace("directory", "error"), "expect.directory",
@@ -302,6 +302,55 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                            "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
     "client with DES": (f"when.client.encryption_types = ['DES']\n{PAGE}", "when.client.encryption_types",
                         "expected some of AES128, AES256, RC4"),
+    "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",
+                        "Input should be 'browser' or 'curl', not 'wget'"),
+    "curl with a browser's ways": (f"when.client.program = 'curl'\n{PAGE}", "when.client",
+                                   "expected of curl canonicalise = false, ntlm = false"),
+    "what curl does not count": (
+        "when = { get = 'http://{web1}/', client = { program = 'curl', canonicalise = false, ntlm = false } }\n"
+        "expect = { status = 401, handshakes = 1 }", "expect", "expected neither offers nor handshakes of curl"),
+    "no such policy": (f"given.restrict_ntlm_in_this_domain = 'Deny'\n{PAGE}", "given.restrict_ntlm_in_this_domain",
+                       "Input should be 'Disable' or 'Deny all', not 'Deny'"),
+    "NTLM denied and a client out of time": (
+        f"given.restrict_ntlm_in_this_domain = 'Deny all'\ngiven.clocks.client1 = '+2m'\n{PAGE}",
+        "given.restrict_ntlm_in_this_domain", "expected not together with a clock of the client"),
+    "NTLM denied to a registration": (
+        f"given.restrict_ntlm_in_this_domain = 'Deny all'\n{REGISTRATION}", "given.restrict_ntlm_in_this_domain",
+        "expected only with a request"),
+    "nothing granted": ("when = { grant = {}, on = 'web1' }\nexpect.directory = 'success'", "when",
+                        "expected `register` with an SPN or `grant` with one right to delegate"),
+    "an SPN and a right": (
+        "when = { register = 'HTTP/x', grant.trusted_for_delegation = true, on = 'web1' }\n"
+        "expect.directory = 'success'", "when", "expected `register` with an SPN or `grant` with one right"),
+    "a right that is there": (
+        "given.accounts.pool.trusted_for_delegation = true\n"
+        "when = { grant.trusted_for_delegation = true, on = 'pool' }\n"
+        "expect.directory = 'success'", "when.grant.trusted_for_delegation", "a right that pool does not have already"),
+    "a right that nobody knows": ("when = { grant.trusted = true, on = 'web1' }\nexpect.directory = 'success'",
+                                  "when.grant.trusted", "unexpected key"),
+    "granting to nobody": (
+        "when = { grant.principals_allowed_to_delegate_to_account = ['pol'], on = 'web1' }\n"
+        "expect.directory = 'success'", "when.grant.principals_allowed_to_delegate_to_account",
+        "no account is called 'pol'"),
+    "full control of a machine": (f"given.computers.web1.full_control = ['alice']\n{PAGE}",
+                                  "given.computers.web1.full_control", "unexpected for this kind of account"),
+    "full control for nobody": (f"given.accounts.pool.full_control = ['pol']\n{PAGE}", "given: pool",
+                                "no account is called 'pol'"),
+    "a word for a truth value": (f"{SITE}.applications.'/'.impersonate = 'yes'\n{PAGE}",
+                                 "given.front_ends.web1.sites.Default Web Site.applications./.impersonate.bool",
+                                 "Input should be a valid boolean, not 'yes'"),
+    "a number for a truth value": (f"given.accounts.pool.trusted_for_delegation = 1\n{PAGE}",
+                                   "given.accounts.pool.trusted_for_delegation",
+                                   "Input should be a valid boolean, not 1"),
+    "a word for a number": (f"when.times = '2'\n{PAGE}", "when.times", "Input should be a valid integer, not '2'"),
+    "a truth value for a number": (f"given.users.alice.groups = true\n{PAGE}", "given.users.alice.groups",
+                                   "Input should be a valid integer, not True"),
+    "half a status": ("when.get = 'http://{web1}/'\nexpect.status = 200.5", "expect.status",
+                      "Input should be a valid integer"),
+    "a date for a word": (f"when.user = 2026-11-23\n{PAGE}", "when.user", "no user is called '2026-11-23'"),
+    "an outcome of a page that nobody asks for": (
+        "when.get = 'http://{web1}/'\nexpect = { unasked = 'NAME_NOT_RESOLVED', status = 401 }", "expect.unasked",
+        "expected alone: whoever does not ask sees nothing else"),
     "from itself": (f"from = 'it'\n{PAGE}", "from", "topic::it starts from this one"),
     "unknown from": (f"from = 'base'\n{PAGE}", "from", "no scenario is called topic::base"),
     "unknown from in another file": (f"from = 'other::base'\n{PAGE}", "from", "no scenario is called other::base"),

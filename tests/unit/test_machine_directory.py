@@ -13,7 +13,7 @@ from ldap3.core.exceptions import (
 )
 
 from doublehop.machine import directory
-from doublehop.machine.directory import Directory, allowing, current_password
+from doublehop.machine.directory import Directory, allowing, also_allowing, current_password
 
 # S-1-5-21-1-2-3-1105 and -1106 (MS-DTYP 2.4.2.2: revision, count, 48-bit big-endian authority, 32-bit parts)
 POOL = bytes.fromhex("01 05 000000000005 15000000 01000000 02000000 03000000 51040000")
@@ -33,6 +33,16 @@ DESCRIPTORS = {
 @pytest.mark.parametrize(("sids", "acl"), DESCRIPTORS.values(), ids=DESCRIPTORS)
 def test_a_descriptor_grants_full_control_to_each_sid(sids, acl):
     assert allowing(sids).hex(" ") == bytes.fromhex(HEADER + OWNER + acl).hex(" ")
+
+
+def test_full_control_goes_before_what_a_list_says_already():
+    other = bytes.fromhex(f"00 00 2400 ff010f00 {WEB1.hex()}")
+    owner, group, acl = bytes(12), bytes(12), bytes.fromhex("04 00 2c00 0100 0000") + other
+    header = bytes.fromhex("01 00 0484 14000000 20000000 00000000 2c000000")
+    made = also_allowing(header + owner + group + acl + b"and something behind", [POOL])
+    without_owner = "01 00 0484 00000000 00000000 00000000 14000000"
+    expected = bytes.fromhex(f"{without_owner} 04 00 5000 0200 0000 {ACE} {POOL.hex()} {other.hex()}")
+    assert made.hex(" ") == expected.hex(" ")
 
 
 class Entries:

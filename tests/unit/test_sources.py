@@ -11,8 +11,10 @@ from doublehop.errors import InputError
 
 ROWS = sources.rows()
 LEFT_OUT = sources.left_out()
-SHOWN_OR_LEFT_OUT = "SABC"
-"""The groups of rows that must all be accounted for."""
+SHOWN_OR_LEFT_OUT = "SABCEG"
+"""The groups of rows that must all be accounted for, one by one."""
+LATER = {each.id[0] for each in ROWS} - set(SHOWN_OR_LEFT_OUT)
+"""The groups whose rows no scenario has to show yet; one reason stands for all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_every_source_of_a_scenario_is_a_row(scenarios):
 
 
 def test_what_is_left_out_is_a_row_with_a_reason():
-    assert not LEFT_OUT.keys() - {each.id for each in ROWS}
+    assert not LEFT_OUT.keys() - {each.id for each in ROWS} - LATER
     assert not [name for name, reason in LEFT_OUT.items() if len(reason.split()) < 3]
 
 
@@ -61,6 +63,10 @@ def test_what_is_left_out_is_not_shown_all_the_same(covered):
 @pytest.mark.parametrize("row", [each.id for each in ROWS if each.id[0] in SHOWN_OR_LEFT_OUT])
 def test_a_row_is_shown_by_a_scenario_or_left_out_for_a_reason(covered, row):
     assert covered[row].scenarios or covered[row].reason, f"{row}: {covered[row].claim}"
+
+
+def test_every_row_that_nothing_shows_has_a_reason(covered):
+    assert not [each.id for each in covered.values() if not each.scenarios and not each.reason]
 
 
 def test_coverage_tells_scenarios_or_reason():

@@ -310,3 +310,38 @@ def test_a_refused_referral_counts_for_a_back_end_of_the_other_domain_alone(acro
         ("KDC", f"answer for {SQL2}")]
     assert differences(DENIED, dataclasses.replace(seen, kdc=(HOP1, refused)), across) == [
         ("KDC", "answer for MSSQLSvc/")]
+# ---- what the client's own tools show ----
+
+
+@pytest.mark.parametrize(("scheme", "token", "size", "told"), [
+    ("Kerberos", "YIIJ", 2400, ""),
+    ("Kerberos", "TlRM", 600, "NTLM"),
+    ("Kerberos", "YIIJ", 300, "YIIJ... of 300 letters"),
+    ("NTLM", "TlRM", 600, ""),
+    ("NTLM", "YIIJ", 2400, "Kerberos"),
+    ("NTLM", "TlRM", 1400, "TlRM... of 1400 letters"),
+    ("Kerberos", "", 0, ""),  # curl does not tell
+])
+def test_a_token_that_looks_like_another_scheme_is_told(scope, scheme, token, size, told):
+    expect = dataclasses.replace(WORKS, scheme=scheme)
+    seen = dataclasses.replace(
+        SEEN, client=dataclasses.replace(SEEN.client, token=token, token_size=size),
+        front_end=dataclasses.replace(SEEN.front_end or FrontEndSaw(), scheme=scheme))
+    found = judge(expect, seen, scope).differences
+    assert [(each.hop, each.field, each.expected, each.observed) for each in found] == (
+        [("client", "token", scheme, told)] if told else [])
+
+
+@pytest.mark.parametrize(("expected", "field", "observed"), [
+    ({"session_key": Encryption.AES256}, "session key", "RC4"),
+    ({"ticket_flags": ("forwardable", "ok_as_delegate")}, "ticket flags", "forwardable"),
+    ({"ticket_flags": ()}, "ticket flags", "forwardable"),
+])
+def test_what_klist_shows_is_compared_when_it_is_expected(scope, expected, field, observed):
+    seen = dataclasses.replace(SEEN, client=dataclasses.replace(
+        SEEN.client, session_key="RC4", ticket_flags=("forwardable",)))
+    assert judge(WORKS, seen, scope).kind is VerdictKind.AGREED
+    (found,) = judge(dataclasses.replace(WORKS, **expected), seen, scope).differences
+    assert (found.hop, found.field, found.observed) == ("client", field, observed)
+    agreed = dataclasses.replace(WORKS, session_key=Encryption.RC4, ticket_flags=("forwardable",))
+    assert judge(agreed, seen, scope).kind is VerdictKind.AGREED

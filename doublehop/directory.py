@@ -109,7 +109,8 @@ def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
         "servicePrincipalName": [scope.fill(each) for each in facts.spns],
         "msDS-AllowedToDelegateTo": [scope.fill(each) for each in facts.allowed_to_delegate_to],
     }
-    return {"do": "add", "dn": scope.dn(label), "attributes": {name: each for name, each in attributes.items() if each}}
+    entry = {"dn": scope.dn(label), "attributes": {name: each for name, each in attributes.items() if each}}
+    return {"do": "add-once", "dn": entry["dn"], "entries": [entry]} if scope.stands(label) else {"do": "add", **entry}
 
 
 def _without_spns(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
@@ -163,7 +164,7 @@ def _groups(topology: Topology, kind: str, size: int) -> Change:
         return {"dn": _group(topology, kind, size, number), "attributes": attributes}
 
     unit = {"dn": _unit(topology, kind, size), "attributes": {"objectClass": ["organizationalUnit"]}}
-    return {"do": "add-once", "entries": [unit, *(group(each) for each in range(size))]}
+    return {"do": "add-once", "dn": unit["dn"], "entries": [unit, *(group(each) for each in range(size))]}
 
 
 def plan_after_sign_in(scope: Scope, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

@@ -75,7 +75,7 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     if Need.TRUST in scenario.needs:
         partner.bring_up(lab)
     labels = [*scenario.given.users, *scenario.given.accounts]
-    passwords = {label: new_password() for label in labels}
+    passwords = lab.passwords(scope, labels)
     asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []
     undo = lab.change([*directory.kept(scope, asked), *directory.plan(scope, passwords)])
     with ExitStack() as clocks:

@@ -17,7 +17,7 @@ from doublehop.certificates import certify
 from doublehop.execute import front_end_configuration
 from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
-from doublehop.lab import Lab, new_password
+from doublehop.lab import Lab
 from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal
 from doublehop.probe import logon_of
 from doublehop.scope import Scope, scope_of
@@ -63,7 +63,7 @@ class Directory:
         both = Given(users={**old.users, **new.users}, accounts={**old.accounts, **new.accounts},
                      names={**old.names, **new.names}, front_ends={})
         bench.scope = dataclasses.replace(bench.scope, given=both)
-        bench.passwords |= {label: new_password() for label in [*new.users, *new.accounts]}
+        bench.passwords |= bench.lab.passwords(bench.scope, [*new.users, *new.accounts])
         if any(each.domain is Domain.PARTNER for each in new.users.values()):
             partner.bring_up(bench.lab)
         changes = directory.plan(bench.scope, bench.passwords, only=new)

@@ -6,7 +6,7 @@ scenarios are *not run* instead of failing for the wrong reason.
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from doublehop.errors import AgentFailed, MachineDied, Refused
 from doublehop.model import Need, Role
 from doublehop.providers import Machine, Progress, Provider
 from doublehop.run import DuplexStream
+from doublehop.scope import Scope
 from doublehop.topology import Topology
 
 ANSWER_SECONDS = 40
@@ -121,6 +122,7 @@ class Lab:
     secrets: dict[str, Secret]
     add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    standing: dict[str, str] = field(default_factory=dict, repr=False)
     broken: str = ""
 
     @property
@@ -158,6 +160,11 @@ class Lab:
             raise Refused(f"the directory refused what the scenario gives: {answer['refused']}")
         undo: list[dict[str, Any]] = answer["undo"]
         return undo
+
+    def passwords(self, scope: Scope, labels: Iterable[str]) -> dict[str, str]:
+        """A new password for each of these accounts; a user who stands in this lab keeps his."""
+        return {label: self.standing.setdefault(label, new_password()) if scope.stands(label) else new_password()
+                for label in labels}
 
     @contextmanager
     def clock_off(self, name: str, by: str) -> Iterator[None]:

@@ -8,9 +8,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from doublehop.model import Domain, Given, Role, When
+from doublehop.model import Domain, Given, Principal, Role, When
 from doublehop.topology import Topology
 
+STANDING = "lab"
+"""What names of a lab's own users begin with; those of a scenario begin with an `s`."""
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -62,10 +64,18 @@ class Scope:
         Raises KeyError with the label when there is none.
         """
         if label in self.given.users or label in self.given.accounts:
-            return f"{self.prefix}-{label}{'$' if self._managed(label) else ''}"
+            return f"{STANDING if self.stands(label) else self.prefix}-{label}{'$' if self._managed(label) else ''}"
         if label.rstrip("$") in {*self.topology.machines, *self.topology.partner.machines}:
             return f"{label.rstrip('$').upper()}$"
         raise KeyError(label)
+
+    def stands(self, label: str) -> bool:
+        """Whether it is a user about whom nothing is said, nor happens to him.
+
+        Such a user is the lab's own and serves every scenario: nothing of him changes, and making one takes longer
+        than most requests, because a directory derives keys slowly on purpose (RFC 3962 section 4).
+        """
+        return self.given.users.get(label) == Principal() and label not in self.given.after_sign_in
 
     def principal(self, label: str) -> str:
         """The Kerberos principal behind a label."""
@@ -83,6 +93,9 @@ class Scope:
         if self._managed(label):
             folder = "Managed Service Accounts"
         return f"CN={account.rstrip('$')},CN={folder},{self.domain_of(label).base_dn}"
+
+    def _owned(self) -> dict[str, str]:
+        return {self.account(each).lower(): each for each in (*self.given.users, *self.given.accounts)}
 
     def _managed(self, label: str) -> bool:
         return label in self.given.accounts and self.given.accounts[label].managed
@@ -118,8 +131,8 @@ class Scope:
         """
         name, _, realm = identity.partition("@")
         account = name.rpartition("\\")[2]
-        if account.lower().startswith(f"{self.prefix}-"):
-            label = account[len(self.prefix) + 1 :].removesuffix("$")
+        label = self._owned().get(account.lower())
+        if label is not None:
             realms = {self.topology.realm, self.topology.partner.realm}
             return identity if realm in realms - {self.domain_of(label).realm} else label
         return account.lower() if account.endswith("$") else account

@@ -73,10 +73,10 @@ def test_a_pages_service_is_its_hosts_without_the_port(scope):
 
 
 def _line(service, error=""):
-    return KdcLine(kind="TGS", client="s1-alice", service=service, impersonated="s1-alice", error=error)
+    return KdcLine(kind="TGS", client="lab-alice", service=service, impersonated="lab-alice", error=error)
 
 
-ALICE = BackEndSaw(identity="s1-alice@DOUBLEHOP.TEST", scheme="KERBEROS")
+ALICE = BackEndSaw(identity="lab-alice@DOUBLEHOP.TEST", scheme="KERBEROS")
 API, SQL = _line("HTTP/api.s1.doublehop.test"), _line("MSSQLSvc/sql1.doublehop.test")
 SEEN = Observation(client=ClientSaw(status=200), front_end=FrontEndSaw(),
                    back_ends={"api": ALICE, "api.sql": ALICE}, kdc=(API, SQL))

@@ -31,13 +31,27 @@ def decoded(value):
 
 
 def test_a_user_is_added_with_password_and_aes_keys(plan):
-    (change,) = plan(users={"alice": Principal()})
+    (change,) = plan(users={"alice": Principal(sql_login=False)})
     password = change["attributes"].pop("unicodePwd")
     assert change == {"do": "add", "dn": f"CN=s1-alice,{USERS}", "attributes": {
         "objectClass": ["user"], "sAMAccountName": ["s1-alice"], "userAccountControl": ["66048"],
         "msDS-SupportedEncryptionTypes": ["24"],
     }}
     assert [decoded(each).decode("utf-16-le") for each in password] == [f'"{PASSWORD}"']
+
+
+def test_a_user_of_whom_nothing_is_said_is_added_once_for_all(plan):
+    (once,), (change,) = (plan(users={"alice": facts}) for facts in (Principal(), Principal(sql_login=False)))
+    assert (once["do"], once["dn"]) == ("add-once", f"CN=lab-alice,{USERS}")
+    (entry,) = once["entries"]
+    assert entry["dn"] == once["dn"]
+    assert entry["attributes"] == change["attributes"] | {"sAMAccountName": ["lab-alice"]}
+
+
+@pytest.mark.parametrize("what", [AfterSignIn(password_reset=True), AfterSignIn(enabled=False)])
+def test_a_user_to_whom_something_happens_is_the_scenarios_own(plan, what):
+    (change,) = plan(users={"alice": Principal()}, after_sign_in={"alice": what})
+    assert (change["do"], change["dn"]) == ("add", f"CN=s1-alice,{USERS}")
 
 
 def test_an_account_gets_its_names_and_rights(plan):
@@ -84,7 +98,7 @@ def test_rbcd_names_who_may_act_once_they_exist(plan):
         users={"alice": Principal()}, accounts={"pool": Principal()},
         computers={"sql1": Principal(principals_allowed_to_delegate_to_account=("pool", "web1"))},
     )
-    assert [each["do"] for each in changes] == ["add", "add", "allow-to-act"]
+    assert [each["do"] for each in changes] == ["add-once", "add", "allow-to-act"]
     assert changes[-1] == {
         "do": "allow-to-act", "dn": "CN=SQL1,CN=Computers,DC=DOUBLEHOP,DC=TEST",
         "principals": [f"CN=s1-pool,{USERS}", "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"],

@@ -24,6 +24,7 @@ from doublehop.wait import until
 
 LOG_SECONDS = 5
 INTERNAL_ERROR = 500
+NO_LOGON_SERVERS = "STATUS_NO_LOGON_SERVERS"
 
 
 def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
@@ -81,6 +82,9 @@ def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope,
     if client.status >= INTERNAL_ERROR:
         lines = [line for name in scope.topology.of(Role.FRONT_END) for line in lab.front_end(name).log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
+    refusal = _last_refusal(scope, lab)
+    if refusal and refusal["error"] == NO_LOGON_SERVERS and refusal["server"] not in scope.given.dc_unreachable_from:
+        raise LabError(f"{refusal['server']} found no domain controller to check NTLM: {refusal['native']}")
     for name, saw in page.get("back_ends", {}).items():
         if saw.get("error") == "BACK_END_UNREACHABLE":
             raise LabError(f"back end {name} is not there: {saw['native']}")
@@ -103,8 +107,8 @@ def _back_end(told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
 
 def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
     """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
-    pending = [lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)]
-    logs = [each for log in pending for each in log.result()]
+    pending = {name: lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)}
+    logs = [{"server": name, **each} for name, log in pending.items() for each in log.result()]
     return next((each for each in reversed(logs) if each["error"]), None)
 
 

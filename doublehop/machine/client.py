@@ -26,7 +26,7 @@ import spnego.exceptions
 from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import bring_up_network, cut_off, run, serve, until
+from doublehop.machine.agent import bring_up_network, cut_off, run, serve, set_clock, until
 from doublehop.machine.directory import Change, Directory
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 
@@ -230,5 +230,5 @@ if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
         "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
-        "trust": trust,
+        "trust": trust, "set_clock": set_clock,
     })

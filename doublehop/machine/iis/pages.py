@@ -34,10 +34,13 @@ class Worker:
     account: keys.Account | None
 
     def going_out(self) -> Outgoing:
-        """The process itself on the network; LocalService has no identity there (row B-09)."""
+        """The process itself on the network; LocalService has no identity there (row B-09), nor has who cannot sign in."""
         if self.account is None:
             return NOBODY
-        self.account.sign_in()
+        try:
+            self.account.sign_in()
+        except gssapi.exceptions.GSSError:
+            return NOBODY
         return Outgoing(ccache=self.account.ccache, account=self.account.name)
 
 

@@ -254,11 +254,11 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]
-    if sorted(told) != (sorted(_reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
+    if sorted(told) != (sorted(reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
         raise InputError(f"{where}.expect", "expected `sees` or `fails` for each back end that is asked, and no other")
 
 
-def _reached(asked: Iterable[str], fails: Iterable[str]) -> set[str]:
+def reached(asked: Iterable[str], fails: Iterable[str]) -> set[str]:
     """Every link of the chains that are asked, but for those behind a link that fails."""
     def links(chain: str) -> Iterator[str]:
         parts = chain.split(".")

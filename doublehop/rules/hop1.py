@@ -184,12 +184,15 @@ OPEN = Table(
 FORWARD = Table(
     name="forward", question="Does the user's TGT come along?",
     facts={
+        "has TGT": "whoever asks has a TGT, and no more than a proxy ticket otherwise (S4U2Proxy)",
         "sensitive": "the user is sensitive and cannot be delegated",
         "protected": "the user is a member of Protected Users",
         "owner trusted": "the SPN's account is trusted for delegation, so the ticket says ok-as-delegate",
         "client looks": "the client honours ok-as-delegate, as Windows does",
     },
     rules=(
+        Rule(id="forward.proxy-ticket", when={"has TGT": False}, then="kept",
+             why="S4U2Proxy gives tickets and no TGT, so a server has none to forward.", sources=("C-27", "C-04")),
         Rule(id="forward.sensitive", when={"sensitive": True}, then="kept",
              why="The TGT of a sensitive user is not forwardable.", sources=("C-19",)),
         Rule(id="forward.protected", when={"protected": True}, then="kept",

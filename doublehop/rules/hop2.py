@@ -9,7 +9,7 @@ THREAD = Table(
         "impersonate": "`no`, `fixed` (a named account) or `caller`",
         "anonymous": "nobody was authenticated on hop 1",
         "TGT": "the caller's TGT was forwarded",
-        "NTLM": "the caller came by NTLM, so without any ticket",
+        "ticketless": "the caller came by NTLM, so without any ticket",
         "identity": "the pool's identity: `machine`, `domain account` or `LocalService`",
     },
     rules=(
@@ -23,7 +23,7 @@ THREAD = Table(
              why="The thread is IUSR, which has no credentials for the network.", sources=("B-13",)),
         Rule(id="thread.forwarded", when={"impersonate": "caller", "TGT": True}, then="the caller",
              why="The forwarded TGT gets any ticket in the caller's name.", sources=("C-02",)),
-        Rule(id="thread.ntlm", when={"impersonate": "caller", "NTLM": True}, then="the caller, by S4U2Self",
+        Rule(id="thread.ntlm", when={"impersonate": "caller", "ticketless": True}, then="the caller, by S4U2Self",
              why="The account that checks callers asks for a ticket to itself in the name of one who brought none.",
              sources=("C-07", "C-08", "S-06")),
         Rule(id="thread.caller", when={"impersonate": "caller"}, then="the caller, by S4U2Proxy",
@@ -131,4 +131,14 @@ LOGIN = Table(
     ),
 )
 
-TABLES = (THREAD, SELF, EVIDENCE, SERVICE, LOGIN)
+TOKEN = Table(
+    name="token", question="Does a page among the back ends look at the ticket that a server sends it?",
+    facts={"windows": "Windows authentication is on", "negotiate": "one of the providers is Negotiate"},
+    rules=(
+        Rule(id="token.taken", then="taken",
+             why="The server sends its ticket with the first request, and Negotiate is what takes it.",
+             sources=("D-15", "S-10")),
+    ),
+)
+
+TABLES = (THREAD, SELF, EVIDENCE, SERVICE, LOGIN, TOKEN)

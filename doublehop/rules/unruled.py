@@ -19,10 +19,6 @@ def not_ruled_yet(scenario: Scenario, topology: Topology) -> list[str]:
     return [name for name, holds in FACTS.items() if holds(scenario, topology)]
 
 
-def _chains(scenario: Scenario, _: Topology) -> bool:
-    return bool(scenario.given.back_ends)
-
-
 def _proxies(scenario: Scenario, _: Topology) -> bool:
     return bool(scenario.given.proxies)
 
@@ -89,7 +85,6 @@ def _another(scenario: Scenario, _: Topology) -> bool:
 
 
 FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
-    "pages among the back ends": _chains,
     "reverse proxies": _proxies,
     "TLS": _tls,
     "extended protection": _protection,

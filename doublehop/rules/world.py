@@ -51,6 +51,7 @@ class Url:
     host: str
     port: int
     path: str
+    scheme: str = "http"
 
     @property
     def is_address(self) -> bool:
@@ -64,8 +65,13 @@ class Url:
 
 def url_of(request: Request, scope: Scope) -> Url:
     """The request's URL, taken apart."""
-    parts = urlsplit(scope.fill(request.get))
-    return Url(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80), parts.path or "/")
+    return url_at(scope.fill(request.get))
+
+
+def url_at(text: str) -> Url:
+    """A URL, taken apart."""
+    parts = urlsplit(text)
+    return Url(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80), parts.path or "/", parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +177,15 @@ class World:
         """Whether the scenario put this name into the client's hosts file."""
         return host in map(self.scope.fill, self.given.client_hosts)
 
-    def machine(self, host: str) -> str:
-        """Which machine a client reaches by a name or an address; nothing when it finds none."""
+    def machine(self, host: str, *, from_client: bool = True) -> str:
+        """Which machine a client, or else a server, reaches by a name or an address; nothing when it finds none."""
         topology = self.scope.topology
         if self.kind_of(host) == "address":
             return next((name for name, each in topology.machines.items() if str(each.address) == host), "")
-        for text, machine in self.given.client_hosts.items():
+        for text, machine in self.given.client_hosts.items() if from_client else ():
             if self.scope.fill(text) == host:
                 return machine
-        if not self.scope.client_reaches_dc:
+        if from_client and not self.scope.client_reaches_dc:
             return ""  # the domain controller is the DNS server too
         name = self.canonical(host)
         kind, _, target = self.given.names.get(self._label(name), "").partition(" ")
@@ -195,14 +201,15 @@ class World:
 
     def listens(self, url: Url) -> bool:
         """Whether anything answers at a URL's address and port: a site, or a reverse proxy."""
-        proxy = self.given.proxies.get(self.machine(url.host))
-        return (proxy is not None and proxy.port == url.port) or any(True for _ in self._bound(url))
-
-    def place(self, url: Url) -> Place | None:
-        """The application that serves a URL: exact host header before none, then the longest path."""
         machine = self.machine(url.host)
+        proxy = self.given.proxies.get(machine)
+        return (proxy is not None and proxy.port == url.port) or any(True for _ in self._bound(machine, url))
+
+    def place(self, url: Url, *, from_client: bool = True) -> Place | None:
+        """The application that serves a URL: exact host header before none, then the longest path."""
+        machine = self.machine(url.host, from_client=from_client)
         config = self.front_end(machine)
-        bound = [(header, site) for header, site in self._bound(url) if header in {"", url.host}]
+        bound = [(header, site) for header, site in self._bound(machine, url) if header in {"", url.host}]
         if config is None or not bound:
             return None
         site = max(bound, key=lambda each: len(each[0]))[1]
@@ -214,8 +221,7 @@ class World:
                      application.windowsAuthentication or site.windowsAuthentication,
                      application.anonymousAuthentication or site.anonymousAuthentication)
 
-    def _bound(self, url: Url) -> Iterator[tuple[str, Site]]:
-        machine = self.machine(url.host)
+    def _bound(self, machine: str, url: Url) -> Iterator[tuple[str, Site]]:
         config = self.front_end(machine)
         for site in config.sites.values() if config else ():
             for text in site.bindings:

@@ -67,7 +67,7 @@ class Page:
                 keys.forget(outgoing.ccache)
         except NoTicketToItself as failure:
             thread, outgoing = act_as, NOBODY
-            seen = {each: backends.refused(failure.refusal) for each in asked}
+            seen = {each.partition(".")[0]: backends.refused(failure.refusal) for each in asked}
         finally:
             keys.forget(token.ccache)
         left = outgoing is token and any("identity" in each for each in seen.values())

@@ -1,0 +1,117 @@
+"""Hop 1: a browser asks for a page, and what the server takes its user for."""
+
+from dataclasses import dataclass, replace
+
+from doublehop.frontend import Provider
+from doublehop.model import Expect, Request, Scheme
+from doublehop.rules import hop1, server
+from doublehop.rules.asked import Asked
+from doublehop.rules.carried import Caller
+from doublehop.rules.world import Place, Url
+
+HTTP_CLASS = "HTTP"
+NO_KDC = "NO_KDC_REACHABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What hop 1 came to, and for a page that is served, who it is served to."""
+
+    expect: Expect
+    caller: Caller | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """One user's browser at one URL that a site serves."""
+
+    asked: Asked
+    request: Request
+    url: Url
+    place: Place
+
+    def arrives(self) -> Arrival:
+        """Hop 1, until something ends it or the user is known."""
+        spn = self._spn()
+        answer = self._challenge(spn)
+        if answer == "anonymous":
+            return Arrival(Expect(status=200, scheme=Scheme.ANONYMOUS, offers=(), handshakes=0), Caller())
+        refused = Expect(status=401, offers=_offers(self.place))
+        if answer == "refused":
+            return Arrival(replace(refused, handshakes=0))
+        if answer == "no ticket":
+            return self._without_ticket("not asked", replace(refused, handshakes=0))
+        return self._with_ticket(spn, replace(refused, spn=spn))
+
+    def _spn(self) -> str:
+        """What the browser would ask for; nothing when it has no name for it."""
+        client, world, host = self.request.client, self.asked.world, self.url.host
+        name = self.asked.decide(hop1.NAME, {
+            "kind": world.kind_of(host), "in hosts file": world.in_hosts_file(host),
+            "canonicalise": client.canonicalise,
+        })
+        if name == "none":
+            return ""
+        host = world.canonical(host) if name == "canonical" else host
+        port = self.asked.decide(hop1.PORT, {
+            "default port": self.url.port in {80, 443}, "port in SPN": client.port_in_spn,
+        })
+        return f"{HTTP_CLASS}/{host}" + (f":{self.url.port}" if port == "with" else "")
+
+    def _challenge(self, spn: str) -> str:
+        client, windows = self.request.client, self.place.windows
+        return self.asked.decide(hop1.CHALLENGE, {
+            "anonymous": self.place.anonymous.enabled, "windows": windows.enabled,
+            "negotiate": any(each is not Provider.NTLM for each in windows.providers),
+            "integrated": client.integrated, "silent zone": client.zone != "internet", "SPN": bool(spn),
+        })
+
+    def _with_ticket(self, spn: str, refused: Expect) -> Arrival:
+        world, user = self.asked.world, self.request.user
+        where, owner = world.found(spn)
+        answer = self.asked.decide(hop1.TICKET, {
+            "KDC reachable": world.scope.client_reaches_dc, "found": where})
+        if answer != "issued":
+            why = "no KDC" if answer == NO_KDC else "refused"
+            return self._without_ticket(why, replace(refused, kdc=answer, handshakes=0))
+        key, opener = server.key_of(self.asked, self.place)
+        problem = server.opens(self.asked, key, opener, owner)
+        if problem:
+            return Arrival(replace(refused, error=problem))
+        has_tgt = server.forwarded(self.asked, user, owner, has_tgt=True,
+                                   looks=self.request.client.honour_ok_as_delegate)
+        return self._in(Caller(user, has_tgt, opener), Scheme.KERBEROS, refused)
+
+    def _without_ticket(self, why: str, refused: Expect) -> Arrival:
+        """What NTLM comes to where it is tried; `refused` is the end where it is not."""
+        client, providers, user = self.request.client, self.place.windows.providers, self.request.user
+        answer = self.asked.decide(hop1.NTLM, {
+            "client": client.ntlm, "ticket": why,
+            "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
+            "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
+            "protected": self.asked.world.facts(user).protected_user,
+        })
+        if answer == "refused":
+            return Arrival(refused)
+        if answer != "NTLM":
+            return Arrival(replace(refused, error=answer, handshakes=None))
+        _, opener = server.key_of(self.asked, self.place)
+        return self._in(Caller(user, opened_by=opener, ticketless=True), Scheme.NTLM, refused)
+
+    def _in(self, caller: Caller, scheme: Scheme, refused: Expect) -> Arrival:
+        times = self.request.times
+        return Arrival(replace(refused, status=200, scheme=scheme, user=caller.user,
+                               handshakes=1 if self.is_kept(scheme) else times,
+                               offers=refused.offers if times == 1 else None), caller)
+
+    def is_kept(self, scheme: str) -> bool:
+        """Whether the connection stays this user's after a request."""
+        return self.asked.decide(hop1.PERSIST, {
+            "single request": self.place.windows.authPersistSingleRequest, "NTLM": scheme == Scheme.NTLM,
+            "persist": self.place.windows.authPersistNonNTLM}) == "once"
+
+
+def _offers(place: Place) -> tuple[str, ...]:
+    if not place.windows.enabled:
+        return ()
+    return tuple("NTLM" if each is Provider.NTLM else "Negotiate" for each in place.windows.providers)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 from doublehop.frontend import Provider
 from doublehop.model import Expect, Request, Scheme
-from doublehop.rules import hop1, server
+from doublehop.rules import hop1, kdc, server
 from doublehop.rules.asked import Asked
-from doublehop.rules.carried import Caller
+from doublehop.rules.carried import Caller, Ticket
 from doublehop.rules.world import Place, Url
 
 HTTP_CLASS = "HTTP"
@@ -67,20 +67,35 @@ class Browser:
         })
 
     def _with_ticket(self, spn: str, refused: Expect) -> Arrival:
-        world, user = self.asked.world, self.request.user
-        where, owner = world.found(spn)
-        answer = self.asked.decide(hop1.TICKET, {
-            "KDC reachable": world.scope.client_reaches_dc, "found": where})
-        if answer != "issued":
-            why = "no KDC" if answer == NO_KDC else "refused"
-            return self._without_ticket(why, replace(refused, kdc=answer, handshakes=0))
+        user = self.request.user
+        problem, why, ticket = self._ticket(spn)
+        if ticket is None:
+            return self._without_ticket(why, replace(refused, kdc=problem, handshakes=0))
+        refused = replace(refused, encryption=ticket.sealed)
+        has_tgt = server.forwarded(self.asked, user, ticket.owner, has_tgt=True,
+                                   looks=self.request.client.honour_ok_as_delegate)
+        if server.is_too_long(self.asked, self.place, user, ticket.owner, forwarded=has_tgt):
+            return Arrival(replace(refused, status=400))
         key, opener = server.key_of(self.asked, self.place)
-        problem = server.opens(self.asked, key, opener, owner)
+        problem = server.opens(self.asked, key, opener, ticket) or kdc.untimely(
+            self.asked, kdc.client(self.asked.world), self.place.machine)
         if problem:
             return Arrival(replace(refused, error=problem))
-        has_tgt = server.forwarded(self.asked, user, owner, has_tgt=True,
-                                   looks=self.request.client.honour_ok_as_delegate)
         return self._in(Caller(user, has_tgt, opener), Scheme.KERBEROS, refused)
+
+    def _ticket(self, spn: str) -> tuple[str, str, Ticket | None]:
+        """The KDC's error with what the browser takes it for, or the ticket."""
+        asked, user = self.asked, self.request.user
+        unheard = kdc.unheard(asked, kdc.client(asked.world))
+        if unheard:
+            return unheard, "no KDC" if unheard == NO_KDC else "another error", None
+        where, owner = asked.world.found(spn)
+        answer = asked.decide(hop1.TICKET, {"found": where})
+        if answer != "issued":
+            return answer, "unknown SPN", None
+        problem, sealed = kdc.seal(asked, owner)
+        problem = problem or kdc.problem_of_holder(asked, user, s4u=False)
+        return problem, "another error", None if problem else Ticket(owner, sealed)
 
     def _without_ticket(self, why: str, refused: Expect) -> Arrival:
         """What NTLM comes to where it is tried; `refused` is the end where it is not."""
@@ -89,7 +104,8 @@ class Browser:
             "client": client.ntlm, "ticket": why,
             "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
             "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
-            "protected": self.asked.world.facts(user).protected_user,
+            "DC reachable": self.place.machine not in self.asked.world.given.dc_unreachable_from,
+            "protected": self.asked.world.facts(user).protected_user, "state": self.asked.world.state(user),
         })
         if answer == "refused":
             return Arrival(refused)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from doublehop.frontend import Pool, PoolIdentity
+from doublehop.model import Encryption
 from doublehop.rules.world import Place
 
 
@@ -20,14 +21,23 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket: the account whose key seals it, and the type of that key."""
+
+    owner: str
+    sealed: Encryption | None
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
-    """Who goes out on the next hop: as whom, on which credentials, and which account asks the KDC for them.
+    """Who goes out on the next hop: from where, as whom, on which credentials, and which account asks the KDC for them.
 
     `credentials` are `none`, `TGT` (of whoever goes out) or `proxy` (S4U2Proxy), for which `evidence` is shown.
     `refused` is why nobody could go out at all.
     """
 
     thread: str
+    machine: str
     account: str = ""
     credentials: str = "none"
     asking: str = ""

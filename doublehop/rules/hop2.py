@@ -38,9 +38,9 @@ THREAD = Table(
 
 SELF = Table(
     name="self", question="Does the KDC give the pool's account a ticket to itself in the user's name (S4U2Self)?",
-    facts={"has an SPN": "the pool's account holds any SPN at all", "itself": "the user it names is that very account"},
+    facts={"a service": "the pool's account holds any SPN at all, or is a computer or a gMSA", "itself": "the user it names is that very account"},
     rules=(
-        Rule(id="self.not-a-service", when={"has an SPN": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+        Rule(id="self.not-a-service", when={"a service": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Without any SPN the account is no service, and nobody gets a ticket to it, itself included.",
              sources=("C-08", "A-01")),
         Rule(id="self.itself", when={"itself": True}, then="KDC_KNOWS_NO_S4U",
@@ -80,13 +80,10 @@ EVIDENCE = Table(
 )
 
 SERVICE = Table(
-    name="service", question="Does the KDC issue the back end's ticket?",
+    name="service", question="Does the KDC know the back end?",
     facts={
         "credentials": "what goes out: `none`, `TGT` (of whoever goes out) or `proxy` (S4U2Proxy)",
         "found": "where the back end's SPN is: `exact`, `through HOST`, `twice` or `nowhere`",
-        "evidence": "`forwardable` or `not forwardable`",
-        "listed": "the asked SPN is on the asking account's msDS-AllowedToDelegateTo, letter by letter but for case",
-        "named": "the back end's account names the asking account (RBCD)",
     },
     rules=(
         Rule(id="service.anonymous-on-windows", platform=WINDOWS, when={"credentials": "none"}, then="ANONYMOUS LOGON",
@@ -101,16 +98,30 @@ SERVICE = Table(
              why="Published traces show error 8 or 7.", sources=("A-10",)),
         Rule(id="service.twice", when={"found": "twice"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Two accounts hold the back end's SPN.", sources=("A-10", "A-25")),
-        Rule(id="service.own-ticket", when={"credentials": "TGT"}, then="issued",
+        Rule(id="service.found", then="found",
+             why="The ticket will be for the one account that holds the SPN.", sources=("A-22", "A-24")),
+    ),
+)
+
+GRANT = Table(
+    name="grant", question="Does the KDC grant the back end's ticket?",
+    facts={
+        "credentials": "what goes out: `TGT` (of whoever goes out) or `proxy` (S4U2Proxy)",
+        "evidence": "`forwardable` or `not forwardable`",
+        "listed": "the asked SPN is on the asking account's msDS-AllowedToDelegateTo, letter by letter but for case",
+        "named": "the back end's account names the asking account (RBCD)",
+    },
+    rules=(
+        Rule(id="grant.own-ticket", when={"credentials": "TGT"}, then="issued",
              why="Whoever has a TGT gets a ticket for any service.", sources=("C-02", "B-11")),
-        Rule(id="service.evidence", when={"evidence": "not forwardable"}, then="KDC_ERR_BADOPTION",
+        Rule(id="grant.evidence", when={"evidence": "not forwardable"}, then="KDC_ERR_BADOPTION",
              why="A ticket that is not forwardable is no evidence, whoever grants the pair.",
              sources=("C-15", "C-19", "C-07")),
-        Rule(id="service.listed", when={"listed": True}, then="issued",
+        Rule(id="grant.listed", when={"listed": True}, then="issued",
              why="KCD: the asking account's list has the asked SPN.", sources=("C-04", "C-06")),
-        Rule(id="service.named", when={"named": True}, then="issued",
+        Rule(id="grant.named", when={"named": True}, then="issued",
              why="RBCD: the back end's account names the asking account.", sources=("C-13", "C-18")),
-        Rule(id="service.not-granted", then="KDC_ERR_BADOPTION",
+        Rule(id="grant.not-granted", then="KDC_ERR_BADOPTION",
              why="Neither side grants the pair.", sources=("C-01", "C-05", "C-14")),
     ),
 )
@@ -119,11 +130,17 @@ LOGIN = Table(
     name="login", question="Does the back end let them in?",
     facts={
         "same account": "the back end's SPN is on the account that runs it",
+        "type held": "the back end has the key of the ticket's type",
+        "old": "the account got a new password since the back end got its keys",
         "login": "the back end has a login for whoever goes out",
     },
     rules=(
         Rule(id="login.other-key", when={"same account": False}, then="KRB_AP_ERR_MODIFIED",
              why="The ticket is sealed for another account's key.", sources=("A-24",)),
+        Rule(id="login.another-type", when={"type held": False}, then="KRB_AP_ERR_MODIFIED",
+             why="The KDC seals as the account says, with a key that the back end has not.", sources=("G-09", "A-24")),
+        Rule(id="login.old", when={"old": True}, then="KRB_AP_ERR_MODIFIED",
+             why="The KDC seals with the key of the new password.", sources=("G-05", "A-24")),
         Rule(id="login.missing", when={"login": False}, then="LOGIN_FAILED",
              why="Kerberos is in order; the database does not know the name.", sources=("D-07", "D-08")),
         Rule(id="login.in", then="let in",
@@ -141,4 +158,4 @@ TOKEN = Table(
     ),
 )
 
-TABLES = (THREAD, SELF, EVIDENCE, SERVICE, LOGIN, TOKEN)
+TABLES = (THREAD, SELF, EVIDENCE, SERVICE, GRANT, LOGIN, TOKEN)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from doublehop.model import Role
-from doublehop.rules import hop2, page, server
+from doublehop.rules import hop2, kdc, page, server
 from doublehop.rules.asked import Asked
-from doublehop.rules.carried import Caller, Leaving, Told
-from doublehop.rules.world import Url, url_at
+from doublehop.rules.carried import Caller, Leaving, Ticket, Told
+from doublehop.rules.world import Place, Url, url_at
 from doublehop.verdict import BACK_END_SERVICES
 
 
@@ -27,44 +27,72 @@ def _ask(asked: Asked, name: str, behind: list[str], leaving: Leaving) -> dict[s
     if name in scope.given.back_ends:
         return _page(asked, url_at(scope.page(name)), behind, leaving)
     machine = scope.topology.only(Role.BACK_END)
-    problem, owner = _ticket(asked, f"{BACK_END_SERVICES[name]}{scope.topology.fqdn(machine)}", leaving)
-    if problem:
+    problem, ticket = _ticket(asked, f"{BACK_END_SERVICES[name]}{scope.topology.fqdn(machine)}", leaving)
+    if ticket is None:
         return {"": Told(problem=problem)}
     entered = asked.decide(hop2.LOGIN, {
-        "same account": asked.world.same(owner, machine),
+        "same account": asked.world.same(ticket.owner, machine),
+        "type held": kdc.holds_key(asked.world, machine, ticket.sealed), "old": asked.world.old_key(ticket.owner),
         "login": asked.world.facts(leaving.account).sql_login})
     return {"": Told(account=leaving.account) if entered == "let in" else Told(problem=entered)}
 
 
-def _ticket(asked: Asked, spn: str, leaving: Leaving) -> tuple[str, str]:
-    """Why there is no ticket for a back end, and whose key it is sealed with when there is one."""
+def _ticket(asked: Asked, spn: str, leaving: Leaving) -> tuple[str, Ticket | None]:
+    """Why there is no ticket for a back end, or the ticket."""
+    where, owner = asked.world.found(spn)
+    problem = (kdc.unheard(asked, leaving.machine) if leaving.credentials != "none" else "") or _unless(
+        "found", asked.decide(hop2.SERVICE, {"credentials": leaving.credentials, "found": where}))
+    if problem:
+        return problem, None
+    problem, sealed = kdc.seal(asked, owner)
+    holder = leaving.asking or leaving.account
+    problem = problem or kdc.problem_of_holder(asked, holder, s4u=bool(leaving.asking)) or _grant(
+        asked, spn, owner, leaving)
+    if not problem and leaving.asking:
+        problem = kdc.problem_of_subject(asked, leaving.account, to_itself=False)
+    return problem, None if problem else Ticket(owner, sealed)
+
+
+def _grant(asked: Asked, spn: str, owner: str, leaving: Leaving) -> str:
+    """Why the KDC does not grant a back end's ticket, or nothing when it does."""
     world = asked.world
-    where, owner = world.found(spn)
     listed = world.facts(leaving.asking).allowed_to_delegate_to if leaving.asking else ()
-    named = world.facts(owner).principals_allowed_to_delegate_to_account if owner and leaving.asking else ()
-    answer = asked.decide(hop2.SERVICE, {
-        "credentials": leaving.credentials, "found": where, "evidence": leaving.evidence,
+    named = world.facts(owner).principals_allowed_to_delegate_to_account if leaving.asking else ()
+    return _unless("issued", asked.decide(hop2.GRANT, {
+        "credentials": leaving.credentials, "evidence": leaving.evidence,
         "listed": spn.lower() in [world.scope.fill(each).lower() for each in listed],
         "named": any(world.same(each, leaving.asking) for each in named),
-    })
-    return ("" if answer == "issued" else answer), owner
+    }))
+
+
+def _unless(well: str, answer: str) -> str:
+    return "" if answer == well else answer
 
 
 def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[str, Told]:
     """Ask a page with a ticket that goes along at once, then have it ask whatever is behind it."""
-    problem, owner = _ticket(asked, f"HTTP/{url.host}", leaving)
+    problem, ticket = _ticket(asked, f"HTTP/{url.host}", leaving)
     place = asked.world.place(url, from_client=False)
-    if not problem and not server.is_served(asked, place):
-        problem = "HTTP_404"
+    if ticket is None:
+        return {"": Told(problem=problem)}
+    has_tgt = server.forwarded(asked, leaving.account, ticket.owner, has_tgt=leaving.credentials == "TGT", looks=True)
+    problem, opener = _problem_of_page(asked, place, ticket, leaving, forwarded=has_tgt)
     if problem or place is None:
         return {"": Told(problem=problem)}
-    problem = server.takes(asked, place)
-    if not problem:
-        key, opener = server.key_of(asked, place)
-        problem = server.opens(asked, key, opener, owner)
-    if problem:
-        return {"": Told(problem=problem)}
-    has_tgt = server.forwarded(asked, leaving.account, owner, has_tgt=leaving.credentials == "TGT", looks=True)
-    onward = page.leaving(asked, place, Caller(leaving.account, has_tgt, opener)) if behind else Leaving("")
+    onward = page.leaving(asked, place, Caller(leaving.account, has_tgt, opener)) if behind else Leaving("", "")
     return {"": Told(account=leaving.account)} | {
         f".{name}": told for name, told in ask_all(asked, behind, onward).items()}
+
+
+def _problem_of_page(asked: Asked, place: Place | None, ticket: Ticket, leaving: Leaving, *,
+                     forwarded: bool) -> tuple[str, str]:
+    """Why a page does not take a caller's ticket, or nothing, and which account opens it."""
+    if place is not None and server.is_too_long(asked, place, leaving.account, ticket.owner, forwarded=forwarded):
+        return "HTTP_400", ""
+    if not server.is_served(asked, place) or place is None:
+        return "HTTP_404", ""
+    problem = server.takes(asked, place)
+    if problem:
+        return problem, ""
+    key, opener = server.key_of(asked, place)
+    return server.opens(asked, key, opener, ticket) or kdc.untimely(asked, leaving.machine, place.machine), opener

@@ -1,10 +1,10 @@
 """A page that was reached: who its thread is, and who goes out of it."""
 
 from doublehop.frontend import ImpersonateAs
-from doublehop.rules import hop2
+from doublehop.rules import hop2, kdc
 from doublehop.rules.asked import Asked
 from doublehop.rules.carried import Caller, Leaving, identity_of, pool_account
-from doublehop.rules.world import Place
+from doublehop.rules.world import Place, World
 
 
 def leaving(asked: Asked, place: Place, caller: Caller, act_as: str = "") -> Leaving:
@@ -16,30 +16,53 @@ def leaving(asked: Asked, place: Place, caller: Caller, act_as: str = "") -> Lea
         "anonymous": not caller.user, "TGT": caller.has_tgt, "ticketless": caller.ticketless,
         "identity": identity_of(place.pool),
     })
-    signed_in = {"the fixed account": fixed, "the caller": caller.user, "the pool's identity": pool}
-    if who in signed_in:
-        return Leaving(signed_in[who], signed_in[who], "TGT")
+    by, machine = caller.opened_by, place.machine
     match who:
+        case "the fixed account":
+            return Leaving(fixed, machine, fixed, "TGT")
+        case "the caller":
+            return Leaving(caller.user, machine, caller.user, "TGT")
+        case "the pool's identity":
+            return Leaving(pool, machine, pool, "none" if kdc.not_signed_in(asked, pool, machine) else "TGT")
         case "the named user, by S4U2Self":
-            return _transition(asked, act_as, pool)
+            return _transition(asked, act_as, pool, machine)
         case "the caller, by S4U2Self":
-            made = _transition(asked, caller.user, caller.opened_by)
-            return Leaving(caller.user, caller.user) if made.refused else made  # the page goes on without
+            made = _transition(asked, caller.user, by, machine)
+            return Leaving(caller.user, machine, caller.user) if made.refused else made  # the page goes on without
+        case "the caller, by S4U2Proxy" if kdc.not_signed_in(asked, by, machine):
+            return Leaving(caller.user, machine, caller.user)
         case "the caller, by S4U2Proxy":
-            by = caller.opened_by
-            return Leaving(caller.user, caller.user, "proxy", by, _evidence(asked, caller.user, by))
-    return Leaving(act_as or ("IUSR" if impersonate else ""))
+            return Leaving(caller.user, machine, caller.user, "proxy", by, _evidence(asked, caller.user, by))
+    return Leaving(act_as or ("IUSR" if impersonate else ""), machine)
 
 
-def _transition(asked: Asked, user: str, pool: str) -> Leaving:
+def _transition(asked: Asked, user: str, pool: str, machine: str) -> Leaving:
+    """S4U2Self: an account asks for a ticket to itself in a user's name."""
+    problem = _not_to_itself(asked, user, pool, machine)
+    if problem:
+        return Leaving(user, machine, user, refused=problem)
+    return Leaving(user, machine, user, "proxy", pool, _evidence(asked, user, pool, made=True))
+
+
+def _not_to_itself(asked: Asked, user: str, pool: str, machine: str) -> str:
+    """Why an account gets no ticket to itself in a user's name, or nothing when it does."""
+    problem = pool and (kdc.not_signed_in(asked, pool, machine) or kdc.unheard(asked, machine))
+    if problem:
+        return problem
     world = asked.world
     answer = asked.decide(hop2.SELF, {
-        "has an SPN": bool(pool) and any(world.same(label, pool) for label, _ in world.registered()),
+        "a service": bool(pool) and _is_service(world, pool),
         "itself": bool(pool) and world.same(user, pool),
     })
-    if answer != "issued":
-        return Leaving(user, user, refused=answer)
-    return Leaving(user, user, "proxy", pool, _evidence(asked, user, pool, made=True))
+    if answer == "KDC_ERR_S_PRINCIPAL_UNKNOWN":
+        return answer
+    return (kdc.seal(asked, pool)[0] or kdc.problem_of_holder(asked, pool, s4u=True)
+            or kdc.problem_of_subject(asked, user, to_itself=True) or ("" if answer == "issued" else answer))
+
+
+def _is_service(world: World, account: str) -> bool:
+    is_machine = account.rstrip("$") in world.scope.topology.machines or world.facts(account).managed
+    return is_machine or any(world.same(label, account) for label, _ in world.registered())
 
 
 def _evidence(asked: Asked, user: str, asking: str, *, made: bool = False) -> str:

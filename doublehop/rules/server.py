@@ -1,9 +1,9 @@
 """What a web server makes of a ticket, whoever sends it: a browser on hop 1, or another server behind it."""
 
-from doublehop.frontend import Provider
-from doublehop.rules import hop1, hop2
+from doublehop.frontend import FrontEnd, Provider
+from doublehop.rules import hop1, hop2, kdc, sizes
 from doublehop.rules.asked import Asked
-from doublehop.rules.carried import identity_of, pool_account
+from doublehop.rules.carried import Ticket, identity_of, pool_account
 from doublehop.rules.world import Place
 
 
@@ -21,10 +21,20 @@ def key_of(asked: Asked, place: Place) -> tuple[str, str]:
     return key, {"computer": place.machine, "pool": pool_account(place), "nobody": ""}[key]
 
 
-def opens(asked: Asked, key: str, opener: str, owner: str) -> str:
-    """Why a ticket for an SPN of `owner` does not open, or nothing when it does."""
-    answer = asked.decide(hop1.OPEN, {"key": key, "same account": bool(opener) and asked.world.same(opener, owner)})
+def opens(asked: Asked, key: str, opener: str, ticket: Ticket) -> str:
+    """Why a ticket does not open with this account's keys, or nothing when it does."""
+    answer = asked.decide(hop1.OPEN, {
+        "key": key, "same account": bool(opener) and asked.world.same(opener, ticket.owner),
+        "type held": bool(opener) and kdc.holds_key(asked.world, opener, ticket.sealed),
+        "old": asked.world.old_key(ticket.owner)})
     return "" if answer == "opened" else answer
+
+
+def is_too_long(asked: Asked, place: Place, user: str, owner: str, *, forwarded: bool) -> bool:
+    """Whether HTTP.sys refuses a request with a token of this user for an account before any site sees it."""
+    config = asked.world.front_end(place.machine) or FrontEnd()
+    size = sizes.estimate(asked.world.facts(user), asked.world.facts(owner), forwarded=forwarded)
+    return asked.decide(sizes.FITS, sizes.facts(size, config.httpSys)) != "read"
 
 
 def forwarded(asked: Asked, user: str, owner: str, *, has_tgt: bool, looks: bool) -> bool:

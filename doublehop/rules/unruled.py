@@ -53,33 +53,6 @@ def _principals(scenario: Scenario) -> list[Principal]:
     return [*given.users.values(), *given.accounts.values(), *given.computers.values()]
 
 
-def _keys(scenario: Scenario, _: Topology) -> bool:
-    return any((each.supported_encryption_types, each.keytab_encryption_types, each.aes_keys)
-               != (USUAL.supported_encryption_types, USUAL.keytab_encryption_types, USUAL.aes_keys)
-               for each in _principals(scenario)) or scenario.expect.encryption is not None
-
-
-def _managed(scenario: Scenario, _: Topology) -> bool:
-    return any(each.managed for each in _principals(scenario))
-
-
-def _groups(scenario: Scenario, _: Topology) -> bool:
-    limits = any(each.httpSys != HttpSys() for each in scenario.given.front_ends.values())
-    return limits or any(each.groups + each.domain_local_groups > FEW_GROUPS for each in _principals(scenario))
-
-
-def _clocks(scenario: Scenario, _: Topology) -> bool:
-    return bool(scenario.given.clocks)
-
-
-def _cut_off(scenario: Scenario, topology: Topology) -> bool:
-    return bool(set(scenario.given.dc_unreachable_from) - {topology.only(Role.CLIENT)})
-
-
-def _later(scenario: Scenario, _: Topology) -> bool:
-    return bool(scenario.given.after_sign_in)
-
-
 def _another(scenario: Scenario, _: Topology) -> bool:
     return isinstance(scenario.when, Request) and bool(scenario.when.after)
 
@@ -89,12 +62,6 @@ FACTS: Mapping[str, Callable[[Scenario, Topology], bool]] = {
     "TLS": _tls,
     "extended protection": _protection,
     "Basic": _basic,
-    "encryption types and keys": _keys,
-    "gMSAs": _managed,
-    "many groups and the limits of HTTP.sys": _groups,
-    "clocks": _clocks,
-    "servers that do not reach the domain controller": _cut_off,
-    "changes after sign-in": _later,
     "another user before": _another,
 }
 """Each kind of fact that is still missing; one leaves this list when a table asks for it."""

@@ -17,7 +17,7 @@ from doublehop.frontend import (
     WindowsAuthentication,
     parse_binding,
 )
-from doublehop.model import Given, Principal, Request, Role
+from doublehop.model import AfterSignIn, Given, Principal, Request, Role
 from doublehop.scope import Scope
 
 HOST_STANDS_FOR = frozenset({
@@ -29,6 +29,8 @@ HOST_STANDS_FOR = frozenset({
     "www",
 })
 """The service classes of sPNMappings that HOST answers for (row S-19)."""
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 PORTS = {"http": 80, "https": 443}
 
@@ -89,6 +91,22 @@ class World:
         """What the directory holds about an account on top of the ordinary; nothing for one that is not mentioned."""
         given, plain = self.given, label.rstrip("$")
         return given.users.get(label) or given.accounts.get(label) or given.computers.get(plain) or Principal()
+
+    def state(self, label: str) -> str:
+        """What happened to an account after it signed in: `nothing` that matters here, or one of two things."""
+        what = self.given.after_sign_in.get(label, AfterSignIn())
+        if not what.enabled:
+            return "disabled"
+        return "password expired" if what.change_password_at_logon else "nothing"
+
+    def old_key(self, label: str) -> bool:
+        """Whether an account got a new password that nobody who runs it knows of."""
+        return any(each.password_reset for name, each in self.given.after_sign_in.items() if self.same(name, label))
+
+    def clock(self, machine: str) -> int:
+        """How many seconds a machine's clock is ahead of the domain controller's."""
+        by = self.given.clocks.get(machine, "+0s")
+        return int(by[:-1]) * SECONDS[by[-1]]
 
     def same(self, one: str, other: str) -> bool:
         """Whether two labels are one account."""

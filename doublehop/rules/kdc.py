@@ -1,0 +1,75 @@
+"""What every request for a ticket has to pass, whoever sends it, and what seals a ticket."""
+
+from doublehop.model import Encryption, Principal, Role
+from doublehop.rules import keys, standing
+from doublehop.rules.asked import Asked
+from doublehop.rules.world import World
+
+TOLERANCE = 300
+"""Seconds that clocks may differ (MS-KILE 3.3.5; row E-20)."""
+STRENGTH = (Encryption.AES256, Encryption.AES128, Encryption.RC4)
+
+
+def unheard(asked: Asked, machine: str) -> str:
+    """Why the KDC does not hear a request for a ticket from this machine, or nothing when it does."""
+    answer = asked.decide(standing.REACH, {
+        "KDC reachable": machine not in asked.world.given.dc_unreachable_from,
+        "clock": abs(asked.world.clock(machine)) <= TOLERANCE})
+    return "" if answer == "heard" else answer
+
+
+def seal(asked: Asked, owner: str) -> tuple[str, Encryption | None]:
+    """Why there is no ticket for an account, or the type of the key that seals it."""
+    facts = asked.world.facts(owner)
+    answer = asked.decide(keys.SEAL, {"supported": _supported(facts), "AES keys": facts.aes_keys})
+    return ("", Encryption(answer)) if answer in STRENGTH else (answer, None)
+
+
+def _supported(facts: Principal) -> str:
+    if not facts.supported_encryption_types:
+        return "unset"
+    return next((each.value for each in STRENGTH if each in facts.supported_encryption_types), "none")
+
+
+def holds_key(world: World, account: str, sealed: Encryption | None) -> bool:
+    """Whether the machines that run an account hold its key of this type; machines and gMSAs have AES keys."""
+    facts = world.facts(account)
+    machine = account.rstrip("$") in world.scope.topology.machines
+    held = Principal().keytab_encryption_types if machine or facts.managed else facts.keytab_encryption_types
+    return sealed in held
+
+
+def problem_of_holder(asked: Asked, account: str, *, s4u: bool) -> str:
+    """Why the KDC does not take the account that asks, or nothing when it does."""
+    answer = asked.decide(standing.HOLDER, {"state": asked.world.state(account), "S4U": s4u})
+    return "" if answer == "taken" else answer
+
+
+def problem_of_subject(asked: Asked, user: str, *, to_itself: bool) -> str:
+    """Why the KDC gives nobody a ticket in this user's name, or nothing when it does."""
+    answer = asked.decide(standing.SUBJECT, {"state": asked.world.state(user), "S4U2Self": to_itself})
+    return "" if answer == "taken" else answer
+
+
+def not_signed_in(asked: Asked, account: str, machine: str) -> str:
+    """Why an account has no TGT on a machine, or nothing when it has one."""
+    world = asked.world
+    wanted = Encryption.AES256 if world.facts(account).aes_keys else Encryption.RC4
+    answer = asked.decide(keys.SIGN_IN, {
+        "key": holds_key(world, account, wanted),
+        "KDC reachable": machine not in world.given.dc_unreachable_from})
+    return "" if answer == "yes" else answer
+
+
+def untimely(asked: Asked, sender: str, server: str) -> str:
+    """Why a server takes a ticket for one of another time, or nothing when it does not."""
+    clock = asked.world.clock(server)
+    answer = asked.decide(standing.TIME, {
+        "ticket from the future": clock < -TOLERANCE,
+        "clocks agree": abs(asked.world.clock(sender) - clock) <= TOLERANCE})
+    return "" if answer == "near" else answer
+
+
+def client(world: World) -> str:
+    """The machine that browsers run on."""
+    return world.scope.topology.only(Role.CLIENT)

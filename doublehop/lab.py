@@ -154,13 +154,15 @@ class Lab:
         """A machine whose clock can go wrong: another agent stands in for its own, which is left as it is."""
         own = self.agents[name]
         if own.machine.role is Role.FRONT_END:
-            own.ask("configure", config={"sites": {}}, accounts={}, fixed={}, pages={})  # its ports are the other's now
+            own.ask("stop_services")
         other = Agent(own.machine, own_clock=True)
         try:
             other.ask("start", **self.started[name])
             self.agents[name] = other
             yield
             other.ask("set_clock", by="")
+            if own.machine.role is Role.FRONT_END:
+                other.ask("stop_services")
         finally:
             self.agents[name] = own
             other.close()

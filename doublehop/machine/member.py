@@ -19,6 +19,8 @@ from doublehop.machine.agent import until
 
 CONFIGURATION = Path("/state/smb.conf")
 SECRETS = Path("/state/private/secrets.tdb")
+REMEMBERED = Path("/state/lock/gencache.tdb")
+"""Where winbindd keeps for half a minute that no domain controller answered."""
 FOLDERS = ("/state/private", "/state/state", "/state/cache", "/state/lock", "/run/samba", "/var/log/samba")
 READY_SECONDS = 20
 RETRY_SECONDS = 4.0
@@ -41,8 +43,13 @@ class Member:
 
     def cut_off(self, *, cut: bool) -> None:
         """The domain controller has gone, or is there again; winbindd would take its time to notice either."""
+        self._alone = cut
+        self.end()
+        REMEMBERED.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """End winbindd; the next message that needs it starts it again."""
         with self._lock:
-            self._alone = cut
             self._end()
 
     def ready(self) -> None:

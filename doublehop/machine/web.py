@@ -107,6 +107,12 @@ def start_services(*, ntlm: bool) -> None:
         _member[0].ready()
 
 
+def stop_services() -> None:
+    """Leave the machine's ports and its membership to another agent, or to the machine's own again."""
+    configure(config={"sites": {}}, accounts={}, fixed={}, pages={})
+    _member[0].end()
+
+
 def cut_off(*, address: str, cut: bool) -> None:
     """Make the domain controller unreachable or reachable again."""
     agent.cut_off(address=address, cut=cut)
@@ -121,6 +127,6 @@ def log() -> list[dict[str, Any]]:
 if __name__ == "__main__":
     serve({
         "start": start, "configure": configure, "log": log, "set_proxy": set_proxy, "cut_off": cut_off,
-        "start_services": start_services, "set_clock": agent.set_clock,
+        "start_services": start_services, "stop_services": stop_services, "set_clock": agent.set_clock,
         "request_certificate": certificates.request_certificate, "take_certificate": certificates.take_certificate,
     })

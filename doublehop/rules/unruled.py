@@ -48,11 +48,6 @@ def _basic(scenario: Scenario, _: Topology) -> bool:
     return any(each.enabled for each in applied) or (isinstance(scenario.when, Request) and scenario.when.client.basic)
 
 
-def _principals(scenario: Scenario) -> list[Principal]:
-    given = scenario.given
-    return [*given.users.values(), *given.accounts.values(), *given.computers.values()]
-
-
 def _another(scenario: Scenario, _: Topology) -> bool:
     return isinstance(scenario.when, Request) and bool(scenario.when.after)
 

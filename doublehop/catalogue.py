@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
-from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, Scheme, When
+from doublehop.model import Expect, Given, Need, Registration, Request, Role, Scenario, When
 from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
 
@@ -188,7 +188,7 @@ def _implied_needs(given: Given, expect: Expect, topology: Topology) -> Iterator
         yield Need.RBCD
     if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
-    if expect.scheme == Scheme.NTLM:
+    if expect.ntlm:
         yield Need.NTLM
     if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from doublehop import aside
+
 Tree = dict[str, Any]
 
 NAMES = ("A web1", "A web1", "A web1", "A web2")
@@ -55,6 +57,7 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
+        aside.add_to(given, when, self.random)
         return _without_empty({"given": given, "when": when})
 
     def flags(self, chance: float) -> Tree:

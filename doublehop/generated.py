@@ -41,7 +41,7 @@ def admitted(scenario_id: str, tree: Tree, topology: Topology) -> Scenario | Non
         return None
     prediction = rules.predict(asked, topology)
     sources = tuple(dict.fromkeys(each for one in prediction.decisions for each in one.rule.sources))
-    needs = asked.needs if prediction.expect.scheme != Scheme.NTLM else (*asked.needs, Need.NTLM)
+    needs = (*asked.needs, Need.NTLM) if prediction.expect.ntlm else asked.needs
     return dataclasses.replace(asked, expect=prediction.expect, sources=sources, needs=needs,
                                why="; ".join(each.told for each in prediction.decisions))
 

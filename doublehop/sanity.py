@@ -23,6 +23,8 @@ HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16
 """What HTTP.sys takes (KB 820129)."""
 KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
 MANAGED = "principals_allowed_to_retrieve_managed_password"
+FURTHEST_CLOCK = 3 * 3600
+"""A protected user's TGT ends after four hours (row C-20); a clock further off would tell of that."""
 CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -44,6 +46,7 @@ def check_question(scenario: Scenario, topology: Topology, where: str) -> None:
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
         _check_front_end(front_end, scope, f"{where}.given.front_ends.{name}")
+        _check_retrieval(name, front_end, scope, f"{where}.given.front_ends.{name}")
     _check_back_ends(given, scope, f"{where}.given.back_ends")
     _check_proxies(given, scope, f"{where}.given.proxies")
     _check_when(scenario, scope, where)
@@ -131,6 +134,8 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
         if not CLOCK.fullmatch(by):
             raise InputError(f"{where}.clocks.{name}", f"expected an offset such as '+10m', not {by!r}")
+        if abs(World(scope).clock(name)) > FURTHEST_CLOCK:
+            raise InputError(f"{where}.clocks.{name}", f"expected at most three hours, so that no TGT ends, not {by!r}")
 
 
 def _check_labels(given: Given, scope: Scope, where: str) -> None:
@@ -152,6 +157,15 @@ def _refuse(where: str, facts: Principal, *names: str) -> None:
     for name in names:
         if getattr(facts, name) != getattr(Principal(), name):
             raise InputError(f"{where}.{name}", "unexpected for this kind of account")
+
+
+def _check_retrieval(name: str, front_end: FrontEnd, scope: Scope, where: str) -> None:
+    """A pool whose password its server may not have does not start, and nothing could be seen of it."""
+    for pool, each in front_end.applicationPools.items():
+        facts = scope.given.accounts.get(each.userName, Principal())
+        if facts.managed and name not in facts.principals_allowed_to_retrieve_managed_password:
+            raise InputError(f"{where}.applicationPools.{pool}.userName",
+                             f"{name} may not retrieve the managed password of {each.userName!r}")
 
 
 def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:

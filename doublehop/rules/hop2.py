@@ -38,7 +38,8 @@ THREAD = Table(
 
 SELF = Table(
     name="self", question="Does the KDC give the pool's account a ticket to itself in the user's name (S4U2Self)?",
-    facts={"a service": "the pool's account holds any SPN at all, or is a computer or a gMSA", "itself": "the user it names is that very account"},
+    facts={"a service": "the pool's account holds any SPN at all, or is a computer or a gMSA",
+           "itself": "the user it names is that very account"},
     rules=(
         Rule(id="self.not-a-service", when={"a service": False}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Without any SPN the account is no service, and nobody gets a ticket to it, itself included.",

@@ -1,6 +1,6 @@
 """The tables of keys: which type a ticket is sealed with, and whether a service can sign in with the keys it has."""
 
-from doublehop.rules.table import WINDOWS, Rule, Table
+from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 SEAL = Table(
     name="seal", question="Which type of key does the KDC seal the ticket with?",
@@ -37,13 +37,13 @@ SIGN_IN = Table(
         "KDC reachable": "the server has a way to the domain controller",
     },
     rules=(
-        Rule(id="sign-in.done", when={"key": True}, then="yes",
-             why="It signed in when it started.", sources=("B-09", "A-30")),
-        Rule(id="sign-in.no-kdc", when={"KDC reachable": False}, then="NO_KDC_REACHABLE",
-             why="It could not sign in then, and has nobody to try it with now.", sources=("H-01",)),
-        Rule(id="sign-in.no-key", then="SIGN_IN_FAILED",
+        Rule(id="sign-in.no-kdc", platform=SAMBA, when={"key": False, "KDC reachable": False}, then="NO_KDC_REACHABLE",
+             why="It could not sign in when it started, and has nobody to try it with now.", sources=("H-01",)),
+        Rule(id="sign-in.no-key", platform=SAMBA, when={"key": False}, then="SIGN_IN_FAILED",
              why="The directory asks for proof with the account's strongest key, and the keytab has no such key.",
              sources=("G-04",)),
+        Rule(id="sign-in.done", then="yes",
+             why="It signed in when it started.", sources=("B-09", "A-30")),
     ),
 )
 

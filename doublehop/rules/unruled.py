@@ -5,8 +5,8 @@ The list names facts and never scenarios, so that it says the same of one that n
 
 from collections.abc import Callable, Mapping
 
-from doublehop.frontend import HTTPS, HttpSys, TokenChecking, WindowsAuthentication
-from doublehop.model import Principal, Request, Role, Scenario
+from doublehop.frontend import HTTPS, TokenChecking, WindowsAuthentication
+from doublehop.model import Principal, Request, Scenario
 from doublehop.topology import Topology
 
 FEW_GROUPS = 50

@@ -8,6 +8,7 @@ from doublehop.frontend import (
     AnonymousAuthentication,
     Application,
     FrontEnd,
+    HttpSys,
     ImpersonateAs,
     Pool,
     PoolIdentity,
@@ -15,8 +16,19 @@ from doublehop.frontend import (
     Site,
     WindowsAuthentication,
 )
-from doublehop.model import ClientProfile, Expect, Given, Principal, Registration, Request, Scenario, Zone
-from doublehop.sanity import check_question
+from doublehop.model import (
+    AfterSignIn,
+    ClientProfile,
+    Encryption,
+    Expect,
+    Given,
+    Principal,
+    Registration,
+    Request,
+    Scenario,
+    Zone,
+)
+from doublehop.sanity import KEYTAB_TYPES, check_question
 
 HOSTS = ["{portal}", "{www}", "{web1}", "{web2}", "{sql1}", "web1", "{web1.netbios}", "{web1.address}",
          "old.{portal}", "PORTAL", "{pool.account}"]
@@ -36,8 +48,14 @@ def principals(**more):
         principals_allowed_to_delegate_to_account=st.lists(labels, max_size=2).map(tuple), **more)
 
 
-people = principals(protected_user=st.booleans(), groups=st.integers(0, 3))
-computers = principals(without_spns=some_spns)
+types = st.lists(st.sampled_from(Encryption), max_size=3).map(tuple)
+keytabs = st.lists(st.sampled_from(sorted(KEYTAB_TYPES)), min_size=1, max_size=3).map(tuple)
+members = {"protected_user": st.booleans(), "groups": st.sampled_from([0, 3, 400]),
+           "domain_local_groups": st.sampled_from([0, 3, 600]), "supported_encryption_types": types}
+people = principals(**members)
+services = principals(**members, keytab_encryption_types=keytabs, aes_keys=st.booleans()) | principals(
+    supported_encryption_types=types, principals_allowed_to_retrieve_managed_password=st.just(("web1", "web2")))
+computers = principals(without_spns=some_spns, supported_encryption_types=types)
 windows = st.builds(
     WindowsAuthentication, enabled=st.booleans(), useKernelMode=st.booleans(), useAppPoolCredentials=st.booleans(),
     providers=st.lists(st.sampled_from(Provider), max_size=3).map(tuple), authPersistNonNTLM=st.booleans(),
@@ -56,18 +74,26 @@ sites = st.builds(
     Site, bindings=st.lists(bindings, max_size=3).map(tuple), windowsAuthentication=windows,
     anonymousAuthentication=anonymous,
     applications=st.dictionaries(st.sampled_from(["/", "/app", "/app/", ""]), applications, max_size=2))
-front_ends = st.builds(FrontEnd, applicationPools=st.fixed_dictionaries({"One": pools, "Two": pools}),
-                       sites=st.dictionaries(st.sampled_from(["A", "B"]), sites, max_size=2))
+limits = st.builds(HttpSys, MaxFieldLength=st.integers(64, 65534), MaxRequestBytes=st.integers(256, 16777216))
+front_ends = st.builds(
+    FrontEnd, applicationPools=st.fixed_dictionaries({"One": pools, "Two": pools}),
+    sites=st.dictionaries(st.sampled_from(["A", "B"]), sites, max_size=2), httpSys=st.just(HttpSys()) | limits)
 records = st.sampled_from(["A web1", "A web2", "A sql1", "CNAME web1", "CNAME portal", "CNAME www"])
+offsets = st.builds("{}{}".format, st.sampled_from("+-"), st.sampled_from(["1s", "299s", "301s", "2h"]))
 givens = st.builds(
     Given, names=st.fixed_dictionaries({"portal": records, "www": records}),
     users=st.fixed_dictionaries({"alice": people, "bob": people}),
-    accounts=st.fixed_dictionaries({"pool": people, "other": people}),
+    accounts=st.fixed_dictionaries({"pool": services, "other": services}),
     computers=st.dictionaries(st.sampled_from(["web1", "web2", "sql1"]), computers, max_size=2),
     front_ends=st.dictionaries(st.sampled_from(["web1", "web2"]), front_ends, max_size=2),
     duplicate_spns=st.dictionaries(st.sampled_from(["pool", "other", "alice"]), spns, max_size=1),
     client_hosts=st.dictionaries(hosts, st.sampled_from(["web1", "web2", "sql1"]), max_size=1),
-    dc_unreachable_from=st.sampled_from([(), (), (), ("client1",)]))
+    dc_unreachable_from=st.sampled_from([(), (), (), ("client1",), ("web1",), ("web1", "web2"), ("sql1",)]),
+    clocks=st.dictionaries(st.sampled_from(["web1", "web2", "client1"]), offsets, max_size=2),
+    after_sign_in=st.dictionaries(st.sampled_from(["alice", "bob", "pool", "other"]), st.builds(
+        AfterSignIn, password_reset=st.booleans(), enabled=st.booleans(), change_password_at_logon=st.booleans()),
+        max_size=2) | st.dictionaries(st.sampled_from(["web1", "sql1", "web1$"]),
+                                      st.just(AfterSignIn(password_reset=True)), max_size=1))
 profiles = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.booleans(), canonicalise=st.booleans(),
                      port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans())
 requests = st.builds(

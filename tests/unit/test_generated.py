@@ -49,7 +49,7 @@ def test_most_rules_are_met_by_what_is_drawn(topology):
 def test_what_the_rules_do_not_know_is_not_admitted(topology):
     tree = {"given": {}, "when": {"get": "http://{web1}/"}}
     assert generated.admitted("a::b", tree, topology)
-    assert generated.admitted("a::b", {**tree, "given": {"clocks": {"web1": "+10m"}}}, topology) is None
+    assert generated.admitted("a::b", {**tree, "given": {"proxies": {"web2": {"to": "http://web1"}}}}, topology) is None
 
 
 def test_some_come_in_by_ntlm_and_say_what_that_needs(many):

@@ -34,7 +34,7 @@ class Worker:
     account: keys.Account | None
 
     def going_out(self) -> Outgoing:
-        """The process itself on the network; LocalService has no identity there (row B-09), nor has who cannot sign in."""
+        """The process itself on the network, where LocalService is nobody (row B-09), as is who cannot sign in."""
         if self.account is None:
             return NOBODY
         try:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from doublehop.draw_ways import add_ways
+
 Tree = dict[str, Any]
 
 NAMES = ("A web1", "A web1", "A web1", "A web2")
@@ -55,6 +57,7 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
+        add_ways(self.random, given, when, self.front_end)
         return _without_empty({"given": given, "when": when})
 
     def flags(self, chance: float) -> Tree:

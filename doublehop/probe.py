@@ -31,11 +31,11 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
 
     The user's password goes along: NTLM and Basic are made from it, as from what Windows keeps of a sign-in.
     """
+    mark = lab.dc.ask("log_mark")  # before anybody asks: a pool keeps the tickets that it gets
     if request.after:
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
-    mark = lab.dc.ask("log_mark")
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, scope, lab)

@@ -6,8 +6,10 @@ from doublehop.model import Role
 from doublehop.rules import hop2, page, server
 from doublehop.rules.asked import Asked
 from doublehop.rules.carried import Caller, Leaving, Told
-from doublehop.rules.world import Url, url_at
+from doublehop.rules.world import Place, Url, url_at
 from doublehop.verdict import BACK_END_SERVICES
+
+ANONYMOUS = "ANONYMOUS"
 
 
 def ask_all(asked: Asked, names: Iterable[str], leaving: Leaving) -> dict[str, Told]:
@@ -52,8 +54,10 @@ def _ticket(asked: Asked, spn: str, leaving: Leaving) -> tuple[str, str]:
 
 def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[str, Told]:
     """Ask a page with a ticket that goes along at once, then have it ask whatever is behind it."""
-    problem, owner = _ticket(asked, f"HTTP/{url.host}", leaving)
     place = asked.world.place(url, from_client=False)
+    if asked.decide(hop2.CALLING, {"anonymous": place is not None and place.anonymous.enabled}) == "no":
+        return _served(asked, place, Caller(), behind)
+    problem, owner = _ticket(asked, f"HTTP/{url.host}", leaving)
     if not problem and not server.is_served(asked, place):
         problem = "HTTP_404"
     if problem or place is None:
@@ -65,6 +69,11 @@ def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[s
     if problem:
         return {"": Told(problem=problem)}
     has_tgt = server.forwarded(asked, leaving.account, owner, has_tgt=leaving.credentials == "TGT", looks=True)
-    onward = page.leaving(asked, place, Caller(leaving.account, has_tgt, opener)) if behind else Leaving("")
-    return {"": Told(account=leaving.account)} | {
+    return _served(asked, place, Caller(leaving.account, has_tgt, opener), behind)
+
+
+def _served(asked: Asked, place: Place | None, caller: Caller, behind: list[str]) -> dict[str, Told]:
+    """What a page says that was reached: whom it saw, and what its own back ends saw."""
+    onward = page.leaving(asked, place, caller) if behind and place else Leaving("")
+    return {"": Told(account=caller.user or ANONYMOUS)} | {
         f".{name}": told for name, told in ask_all(asked, behind, onward).items()}

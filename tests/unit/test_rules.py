@@ -43,7 +43,9 @@ def used():
 def test_the_rules_predict_what_is_published(name):
     scenario = SCENARIOS[name]
     said = dataclasses.asdict(scenario.expect)
-    said["spn"] = scope_of(name, scenario.given, TOPOLOGY).fill(said["spn"]).lower()
+    fill = scope_of(name, scenario.given, TOPOLOGY).fill
+    said["spn"] = fill(said["spn"]).lower()
+    said["offers"] = said["offers"] and tuple(map(fill, said["offers"]))
     predicted = dataclasses.asdict(rules.predict(scenario, TOPOLOGY).expect)
     predicted["spn"] = predicted["spn"].lower()
     assert {key: predicted[key] for key, value in said.items() if value is not None} == {

@@ -167,7 +167,7 @@ class _Hand:
         for spn in moved:
             if given["accounts"] and self.likely(0.5):
                 given["accounts"][self.one(list(given["accounts"]))].setdefault("spns", []).append(spn)
-        if given["accounts"] and self.likely(0.06):
+        if given["accounts"] and self.likely(0.1):
             given["duplicate_spns"] = {self.one(list(given["accounts"])): self.one((f"HTTP/{host}", BACK_END_SPNS[0]))}
 
     def when(self, host: str, given: Tree) -> Tree:

@@ -43,6 +43,13 @@ def _pages(random: Random, given: Tree, when: Tree) -> None:
         given["names"]["api"] = random.choice(("A web2", "A web2", "A web1"))
     given["back_ends"] = {"api": f"http://{host}/{random.choice(('whoami', 'whoami', 'app'))}"}
     when["back_ends"] = random.choice(ASKED)
+    if random.random() < 0.15:
+        given["back_ends"]["books"] = f"http://{random.choice(PAGES[3:])}/whoami"
+        when["back_ends"] = [*when["back_ends"], random.choice(("books", "books.sql", "books.api", "api.books"))]
+    if random.random() < 0.08:
+        given["computers"].setdefault("web2", {})["without_spns"] = ["HOST/{web2}"]
+        if given["accounts"] and random.random() < 0.6:
+            given["accounts"]["pool"].setdefault("spns", []).append("HOST/{web2}")
     spn, accounts = f"HTTP/{host}", list(given["accounts"])
     if random.random() < 0.7:
         pool = given["front_ends"].get("web2", {}).get("applicationPools", {}).get("First", {})

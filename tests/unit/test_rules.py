@@ -174,7 +174,8 @@ def shuffled(tree, chance):
 
     accounts = {kind: mixed({label: principal(facts) for label, facts in getattr(tree, kind).items()})
                 for kind in ("users", "accounts", "computers")}
-    others = {kind: mixed(getattr(tree, kind)) for kind in ("names", "front_ends", "duplicate_spns", "client_hosts")}
+    kinds = ("names", "front_ends", "duplicate_spns", "client_hosts", "proxies", "back_ends")
+    others = {kind: mixed(getattr(tree, kind)) for kind in kinds}
     return dataclasses.replace(tree, **accounts, **others)
 
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from doublehop import aside
+from doublehop.draw_ways import add_ways
 
 Tree = dict[str, Any]
 
@@ -57,6 +58,7 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
+        add_ways(self.random, given, when, self.front_end)
         aside.add_to(given, when, self.random)
         return _without_empty({"given": given, "when": when})
 
@@ -167,7 +169,7 @@ class _Hand:
         for spn in moved:
             if given["accounts"] and self.likely(0.5):
                 given["accounts"][self.one(list(given["accounts"]))].setdefault("spns", []).append(spn)
-        if given["accounts"] and self.likely(0.06):
+        if given["accounts"] and self.likely(0.1):
             given["duplicate_spns"] = {self.one(list(given["accounts"])): self.one((f"HTTP/{host}", BACK_END_SPNS[0]))}
 
     def when(self, host: str, given: Tree) -> Tree:

@@ -13,11 +13,12 @@ from typing import Any
 from doublehop import catalogue, rules
 from doublehop.draw import Tree, draw
 from doublehop.errors import InputError
-from doublehop.model import Expect, Need, Scenario, Scheme
+from doublehop.model import Expect, Need, Request, Scenario, Scheme
 from doublehop.rules.world import HOST_STANDS_FOR, World
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 
+HTTP_OK = 200
 DULL = 0.35
 """How many of those that never reach a page by Kerberos are kept; the others are many and alike."""
 
@@ -37,11 +38,18 @@ def admitted(scenario_id: str, tree: Tree, topology: Topology) -> Scenario | Non
         asked = catalogue.question(scenario_id, tree, topology)
     except InputError:
         return None
-    if rules.not_ruled_yet(asked, topology) or not directory_takes(scope_of(scenario_id, asked.given, topology)):
+    if not directory_takes(scope_of(scenario_id, asked.given, topology)):
         return None
+    ntlm = False
+    if isinstance(asked.when, Request) and asked.when.after:
+        alone = dataclasses.replace(asked.when, user=asked.when.after, after="")
+        before = rules.predict(dataclasses.replace(asked, when=alone), topology).expect
+        if before.status != HTTP_OK:
+            return None  # whoever asks before is to have the page
+        ntlm = before.ntlm
     prediction = rules.predict(asked, topology)
     sources = tuple(dict.fromkeys(each for one in prediction.decisions for each in one.rule.sources))
-    needs = (*asked.needs, Need.NTLM) if prediction.expect.ntlm else asked.needs
+    needs = (*asked.needs, Need.NTLM) if ntlm or prediction.expect.ntlm else asked.needs
     return dataclasses.replace(asked, expect=prediction.expect, sources=sources, needs=needs,
                                why="; ".join(each.told for each in prediction.decisions))
 
@@ -117,8 +125,10 @@ def as_toml(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def as_file(scenario: Scenario, told: list[str], topology: Topology) -> str:
     """A scenario as a file that is ready to join the catalogue; `told` says in comments what was seen."""
     name = scenario.id.partition("::")[2]
-    spn = _with_labels(scenario.expect.spn, scope_of(scenario.id, scenario.given, topology))
-    scenario = dataclasses.replace(scenario, expect=dataclasses.replace(scenario.expect, spn=spn))
+    scope = scope_of(scenario.id, scenario.given, topology)
+    spn = _with_labels(scenario.expect.spn, scope)
+    offers = scenario.expect.offers and tuple(_with_labels(each, scope) for each in scenario.expect.offers)
+    scenario = dataclasses.replace(scenario, expect=dataclasses.replace(scenario.expect, spn=spn, offers=offers))
     expect = {key: value for key, value in dataclasses.asdict(scenario.expect).items() if value != _default(key)}
     tree = {"title": f"What the rules make of {scenario.id}", "why": scenario.why, "sources": list(scenario.sources),
             **scenario.raw, "expect": expect}

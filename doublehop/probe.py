@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doublehop import directory
@@ -19,6 +19,7 @@ from doublehop.model import (
     Request,
     Role,
 )
+from doublehop.rules.world import World, url_at
 from doublehop.scope import Scope
 from doublehop.wait import until
 
@@ -32,18 +33,18 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
 
     The user's password goes along: NTLM and Basic are made from it, as from what Windows keeps of a sign-in.
     """
+    mark = lab.dc.ask("log_mark")  # before anybody asks: a pool keeps the tickets that it gets
     if request.after:
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
-    mark = lab.dc.ask("log_mark")
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, scope, lab)
     return Observation(
         client=client,
         front_end=_front_end(page, scope, lab),
-        back_ends={name: _back_end(each, scope, lab) for name, each in page.get("back_ends", {}).items()},
+        back_ends={name: _back_end(name, each, scope, lab) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, mark, lab),
     )
 
@@ -98,16 +99,22 @@ def _front_end(page: dict[str, Any], scope: Scope, lab: Lab) -> FrontEndSaw | No
     return FrontEndSaw(error=refusal["error"], native=refusal["native"]) if refusal else None
 
 
-def _back_end(told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
+def _back_end(name: str, told: Mapping[str, Any], scope: Scope, lab: Lab) -> BackEndSaw:
     """What the page says of a back end; of a page that refused, the reason is in that server's own log."""
     saw = BackEndSaw(**{key: value for key, value in told.items() if key != "login"})
-    refusal = _last_refusal(scope, lab) if saw.error == "HTTP_401" else None
+    refusal = _last_refusal(scope, lab, _serving(name, scope)) if saw.error == "HTTP_401" else None
     return dataclasses.replace(saw, error=refusal["error"], native=refusal["native"]) if refusal else saw
 
 
-def _last_refusal(scope: Scope, lab: Lab) -> dict[str, Any] | None:
+def _serving(name: str, scope: Scope) -> list[str]:
+    """Which web server a page among the back ends is on; of a chain such as `api.books` it is the last link's."""
+    place = World(scope).place(url_at(scope.page(name.rpartition(".")[2])), from_client=False)
+    return [place.machine] if place else []
+
+
+def _last_refusal(scope: Scope, lab: Lab, machines: Sequence[str] = ()) -> dict[str, Any] | None:
     """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
-    pending = {name: lab.front_end(name).send("log") for name in scope.topology.of(Role.FRONT_END)}
+    pending = {name: lab.front_end(name).send("log") for name in machines or scope.topology.of(Role.FRONT_END)}
     logs = [{"server": name, **each} for name, log in pending.items() for each in log.result()]
     return next((each for each in reversed(logs) if each["error"]), None)
 

@@ -57,13 +57,13 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
     yield from _compare("client", "error", expect.kdc, saw.error)
     yield from _compare("client", "status", expect.status, saw.status)
     if expect.offers is not None:
-        yield from _compare("client", "offers", expect.offers, saw.offers)
+        yield from _compare("client", "offers", tuple(map(scope.fill, expect.offers)), saw.offers)
     if expect.handshakes is not None:
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
     if expect.http is not None:
         yield from _compare("client", "http", expect.http, saw.http)
     if spn and scope.client_reaches_dc:
-        line = _line_for(spn, observation.kdc) or _unread(observation.kdc)
+        line = _line_for(spn, expect.kdc, observation.kdc) or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
@@ -93,7 +93,7 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
-        line = _line_for(service, observation.kdc) or _ticket_to_itself(observation.kdc)
+        line = _line_for(service, expect.fails[name], observation.kdc) or _ticket_to_itself(observation.kdc)
         yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
 
 
@@ -106,9 +106,13 @@ def service_of(name: str, scope: Scope) -> str:
     return f"HTTP/{urlsplit(scope.page(last)).hostname}" if last in scope.given.back_ends else BACK_END_SERVICES[last]
 
 
-def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last ticket request for a service."""
-    matching = _tickets(service, lines)
+def _line_for(service: str, error: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """A ticket request for a service, the one that was answered so if there is one.
+
+    Several may ask for one service: the links of a chain, and whoever asked just before. Of each the last word counts.
+    """
+    last = {(each.client, each.impersonated): each for each in _tickets(service, lines)}
+    matching = [each for each in last.values() if each.error == error] or list(last.values())
     return matching[-1] if matching else None
 
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 from doublehop.frontend import Provider
 from doublehop.model import Expect, Request, Scheme
-from doublehop.rules import hop1, kdc, server
+from doublehop.rules import channel, hop1, kdc, server
 from doublehop.rules.asked import Asked
 from doublehop.rules.carried import Caller, Ticket
-from doublehop.rules.world import Place, Url
+from doublehop.rules.world import PORTS, Place, Url
 
 HTTP_CLASS = "HTTP"
+UNAUTHORIZED = 401
 NO_KDC = "NO_KDC_REACHABLE"
 
 
@@ -32,11 +33,18 @@ class Browser:
 
     def arrives(self) -> Arrival:
         """Hop 1, until something ends it or the user is known."""
+        arrival = self._unprompted()
+        if arrival.expect.status != UNAUTHORIZED or not self.place.basic.enabled:
+            return arrival
+        return self._by_password(arrival.expect)
+
+    def _unprompted(self) -> Arrival:
+        """What the browser does without asking anybody."""
         spn = self._spn()
         answer = self._challenge(spn)
         if answer == "anonymous":
             return Arrival(Expect(status=200, scheme=Scheme.ANONYMOUS, offers=(), handshakes=0), Caller())
-        refused = Expect(status=401, offers=_offers(self.place))
+        refused = Expect(status=401, offers=self._offers())
         if answer == "refused":
             return Arrival(replace(refused, handshakes=0))
         if answer == "no ticket":
@@ -78,7 +86,7 @@ class Browser:
             return Arrival(replace(refused, status=400))
         key, opener = server.key_of(self.asked, self.place)
         problem = server.opens(self.asked, key, opener, ticket) or kdc.untimely(
-            self.asked, kdc.client(self.asked.world), self.place.machine)
+            self.asked, kdc.client(self.asked.world), self.place.machine) or self._unbound()
         if problem:
             return Arrival(replace(refused, error=problem))
         return self._in(Caller(user, has_tgt, opener), Scheme.KERBEROS, refused)
@@ -104,8 +112,9 @@ class Browser:
             "client": client.ntlm, "ticket": why,
             "inside Negotiate": client.integrated and any(each is not Provider.NTLM for each in providers),
             "Negotiate": Provider.Negotiate in providers, "NTLM": Provider.NTLM in providers,
-            "DC reachable": self.place.machine not in self.asked.world.given.dc_unreachable_from,
+            "DC reachable": kdc.reaches(self.asked.world, self.place.machine),
             "protected": self.asked.world.facts(user).protected_user, "state": self.asked.world.state(user),
+            "bound": not self._unbound(ntlm=True),
         })
         if answer == "refused":
             return Arrival(refused)
@@ -121,13 +130,44 @@ class Browser:
                                offers=refused.offers if times == 1 else None), caller)
 
     def is_kept(self, scheme: str) -> bool:
-        """Whether the connection stays this user's after a request."""
+        """Whether the connection stays this user's after a request; a password goes with each of them."""
+        if scheme == Scheme.BASIC:
+            return False
         return self.asked.decide(hop1.PERSIST, {
             "single request": self.place.windows.authPersistSingleRequest, "NTLM": scheme == Scheme.NTLM,
             "persist": self.place.windows.authPersistNonNTLM}) == "once"
 
 
-def _offers(place: Place) -> tuple[str, ...]:
-    if not place.windows.enabled:
-        return ()
-    return tuple("NTLM" if each is Provider.NTLM else "Negotiate" for each in place.windows.providers)
+    def _by_password(self, refused: Expect) -> Arrival:
+        """What Basic comes to where all else was refused."""
+        user, world = self.request.user, self.asked.world
+        answer = self.asked.decide(channel.BASIC, {
+            "typed": self.request.client.basic, "KDC": kdc.hears(world, self.place.machine),
+            "state": world.state(user), "old": world.old_key(user)})
+        if answer == "refused":
+            return Arrival(refused)
+        if answer != "Basic":
+            return Arrival(replace(refused, error=answer, handshakes=None))
+        kept = self.asked.decide(channel.LOGON, {"logonMethod": str(self.place.basic.logonMethod)})
+        ticketless = kept == "a name"
+        opener = server.key_of(self.asked, self.place)[1] if ticketless else ""
+        handshakes = None if refused.handshakes is None else refused.handshakes + self.request.times
+        return Arrival(replace(refused, status=200, scheme=Scheme.BASIC, user=user, error="", handshakes=handshakes),
+                       Caller(user, not ticketless, opener, ticketless=ticketless))
+
+    def _unbound(self, *, ntlm: bool = False) -> str:
+        """Why the site takes no token with the binding that this browser's would have, or nothing."""
+        if not self.place.secure:
+            return ""
+        bound = self.asked.decide(channel.BIND, {
+            "NTLM": ntlm, "client binds": self.request.client.channel_binding, "proxy": self.place.proxy is not None})
+        answer = self.asked.decide(channel.PROTECTION, {
+            "tokenChecking": str(self.place.windows.extendedProtection.tokenChecking), "bound": bound})
+        return "" if answer == "taken" else answer
+
+    def _offers(self) -> tuple[str, ...]:
+        place, url = self.place, self.url
+        windows = ["NTLM" if each is Provider.NTLM else "Negotiate" for each in place.windows.providers]
+        port = "" if url.port == PORTS.get(url.scheme) else f":{url.port}"
+        return (*(windows if place.windows.enabled else ()),
+                *([f'Basic realm="{url.host}{port}"'] if place.basic.enabled else ()))

@@ -1,6 +1,6 @@
 """The tables of hop 2: who goes out, on what evidence, whether the KDC allows it, and whom the back end lets in."""
 
-from doublehop.rules.table import WINDOWS, Rule, Table
+from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 THREAD = Table(
     name="thread", question="Who goes out on hop 2?",
@@ -8,8 +8,8 @@ THREAD = Table(
         "acts as": "the page takes on a named user by itself (S4U2Self)",
         "impersonate": "`no`, `fixed` (a named account) or `caller`",
         "anonymous": "nobody was authenticated on hop 1",
-        "TGT": "the caller's TGT was forwarded",
-        "ticketless": "the caller came by NTLM, so without any ticket",
+        "TGT": "the caller's TGT is here: forwarded, or got with the password (Basic, ClearText)",
+        "ticketless": "the caller came without a ticket: by NTLM, or by Basic with a network logon",
         "identity": "the pool's identity: `machine`, `domain account` or `LocalService`",
     },
     rules=(
@@ -22,8 +22,8 @@ THREAD = Table(
         Rule(id="thread.anonymous", when={"impersonate": "caller", "anonymous": True}, then="nobody",
              why="The thread is IUSR, which has no credentials for the network.", sources=("B-13",)),
         Rule(id="thread.forwarded", when={"impersonate": "caller", "TGT": True}, then="the caller",
-             why="The forwarded TGT gets any ticket in the caller's name.", sources=("C-02",)),
-        Rule(id="thread.ntlm", when={"impersonate": "caller", "ticketless": True}, then="the caller, by S4U2Self",
+             why="The caller's TGT gets any ticket in the caller's name.", sources=("C-02", "C-31")),
+        Rule(id="thread.ticketless", when={"impersonate": "caller", "ticketless": True}, then="the caller, by S4U2Self",
              why="The account that checks callers asks for a ticket to itself in the name of one who brought none.",
              sources=("C-07", "C-08", "S-06")),
         Rule(id="thread.caller", when={"impersonate": "caller"}, then="the caller, by S4U2Proxy",
@@ -84,7 +84,7 @@ SERVICE = Table(
     name="service", question="Does the KDC know the back end?",
     facts={
         "credentials": "what goes out: `none`, `TGT` (of whoever goes out) or `proxy` (S4U2Proxy)",
-        "found": "where the back end's SPN is: `exact`, `through HOST`, `twice` or `nowhere`",
+        "found": "where the back end's SPN is, in the words of the browser's ticket",
     },
     rules=(
         Rule(id="service.anonymous-on-windows", platform=WINDOWS, when={"credentials": "none"}, then="ANONYMOUS LOGON",
@@ -99,6 +99,13 @@ SERVICE = Table(
              why="Published traces show error 8 or 7.", sources=("A-10",)),
         Rule(id="service.twice", when={"found": "twice"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="Two accounts hold the back end's SPN.", sources=("A-10", "A-25")),
+        Rule(id="service.no-host", platform=WINDOWS, when={"found": "by the computer's name"},
+             then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="A computer without the HOST name has nothing that stands in for HTTP.", sources=("A-07",)),
+        Rule(id="service.host-and-name", platform=SAMBA, when={"found": "HOST and another's name"},
+             then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
+             why="The holder of HOST and the computer of that name are two answers to one question.",
+             sources=("A-07", "A-10")),
         Rule(id="service.found", then="found",
              why="The ticket will be for the one account that holds the SPN.", sources=("A-22", "A-24")),
     ),
@@ -149,14 +156,29 @@ LOGIN = Table(
     ),
 )
 
+CALLING = Table(
+    name="calling", question="Does a page among the back ends want a ticket?",
+    facts={"anonymous": "anonymous authentication is on for that page"},
+    rules=(
+        Rule(id="calling.anonymous-on-windows", platform=WINDOWS, when={"anonymous": True}, then="no",
+             why="A Windows client first asks as it is, and gets its answer.", sources=("B-20", "D-15")),
+        Rule(id="calling.ticket", then="yes",
+             why="The page is asked in somebody's name, with a ticket for HTTP/<host>.", sources=("D-15", "C-27")),
+    ),
+)
+
 TOKEN = Table(
     name="token", question="Does a page among the back ends look at the ticket that a server sends it?",
     facts={"windows": "Windows authentication is on", "negotiate": "one of the providers is Negotiate"},
     rules=(
+        Rule(id="token.off", when={"windows": False}, then="SEC_E_INVALID_TOKEN",
+             why="A site that offers nothing takes nothing.", sources=("B-19", "D-15")),
+        Rule(id="token.no-negotiate", when={"negotiate": False}, then="SEC_E_INVALID_TOKEN",
+             why="A ticket travels in Negotiate alone.", sources=("S-10", "B-17", "D-15")),
         Rule(id="token.taken", then="taken",
              why="The server sends its ticket with the first request, and Negotiate is what takes it.",
              sources=("D-15", "S-10")),
     ),
 )
 
-TABLES = (THREAD, SELF, EVIDENCE, SERVICE, GRANT, LOGIN, TOKEN)
+TABLES = (THREAD, SELF, EVIDENCE, SERVICE, GRANT, CALLING, TOKEN, LOGIN)

@@ -12,10 +12,23 @@ STRENGTH = (Encryption.AES256, Encryption.AES128, Encryption.RC4)
 
 def unheard(asked: Asked, machine: str) -> str:
     """Why the KDC does not hear a request for a ticket from this machine, or nothing when it does."""
-    answer = asked.decide(standing.REACH, {
-        "KDC reachable": machine not in asked.world.given.dc_unreachable_from,
-        "clock": abs(asked.world.clock(machine)) <= TOLERANCE})
+    world = asked.world
+    answer = asked.decide(standing.REACH, {"KDC reachable": reaches(world, machine), "clock": _near(world, machine)})
     return "" if answer == "heard" else answer
+
+
+def reaches(world: World, machine: str) -> bool:
+    """Whether a machine has a way to the domain controller."""
+    return machine not in world.given.dc_unreachable_from
+
+
+def hears(world: World, machine: str) -> bool:
+    """Whether the KDC would hear anything from this machine."""
+    return reaches(world, machine) and _near(world, machine)
+
+
+def _near(world: World, machine: str) -> bool:
+    return abs(world.clock(machine)) <= TOLERANCE
 
 
 def seal(asked: Asked, owner: str) -> tuple[str, Encryption | None]:
@@ -57,7 +70,7 @@ def not_signed_in(asked: Asked, account: str, machine: str) -> str:
     wanted = Encryption.AES256 if world.facts(account).aes_keys else Encryption.RC4
     answer = asked.decide(keys.SIGN_IN, {
         "key": holds_key(world, account, wanted),
-        "KDC reachable": machine not in world.given.dc_unreachable_from})
+        "KDC reachable": reaches(world, machine)})
     return "" if answer == "yes" else answer
 
 

@@ -9,6 +9,8 @@ from doublehop.rules.carried import Caller, Leaving, Ticket, Told
 from doublehop.rules.world import Place, Url, url_at
 from doublehop.verdict import BACK_END_SERVICES
 
+ANONYMOUS = "ANONYMOUS"
+
 
 def ask_all(asked: Asked, names: Iterable[str], leaving: Leaving) -> dict[str, Told]:
     """What comes of each back end that is asked; `api.sql` is the page `api` and its own back end `sql`."""
@@ -71,16 +73,23 @@ def _unless(well: str, answer: str) -> str:
 
 def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[str, Told]:
     """Ask a page with a ticket that goes along at once, then have it ask whatever is behind it."""
-    problem, ticket = _ticket(asked, f"HTTP/{url.host}", leaving)
     place = asked.world.place(url, from_client=False)
+    if asked.decide(hop2.CALLING, {"anonymous": place is not None and place.anonymous.enabled}) == "no":
+        return _served(asked, place, Caller(), behind)
+    problem, ticket = _ticket(asked, f"HTTP/{url.host}", leaving)
     if ticket is None:
         return {"": Told(problem=problem)}
     has_tgt = server.forwarded(asked, leaving.account, ticket.owner, has_tgt=leaving.credentials == "TGT", looks=True)
     problem, opener = _problem_of_page(asked, place, ticket, leaving, forwarded=has_tgt)
-    if problem or place is None:
+    if problem:
         return {"": Told(problem=problem)}
-    onward = page.leaving(asked, place, Caller(leaving.account, has_tgt, opener)) if behind else Leaving("", "")
-    return {"": Told(account=leaving.account)} | {
+    return _served(asked, place, Caller(leaving.account, has_tgt, opener), behind)
+
+
+def _served(asked: Asked, place: Place | None, caller: Caller, behind: list[str]) -> dict[str, Told]:
+    """What a page says that was reached: whom it saw, and what its own back ends saw."""
+    onward = page.leaving(asked, place, caller) if behind and place else Leaving("", "")
+    return {"": Told(account=caller.user or ANONYMOUS)} | {
         f".{name}": told for name, told in ask_all(asked, behind, onward).items()}
 
 

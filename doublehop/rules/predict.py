@@ -1,19 +1,18 @@
 """From a configuration and a request to what every hop should see, with the row of each table that decided.
 
-Total over what `not_ruled_yet` has nothing against: there, whatever the catalogue's reader admits has a prediction.
-It reads a scenario's given and when, never what the scenario expects. The way of a request: `arrive` (hop 1),
-`page` (who goes out), `leave` (hop 2, and on from there).
+Total: whatever the catalogue's reader admits has a prediction. It reads a scenario's given and when, never what the
+scenario expects. The way of a request: `arrive` (hop 1), `page` (who goes out), `leave` (hop 2, and on from there).
 """
 
 from dataclasses import replace
 
 from doublehop.model import Expect, Level, Registration, Request, Scenario
-from doublehop.rules import leave, page, registration, server
-from doublehop.rules.arrive import Browser
+from doublehop.rules import channel, leave, page, registration, server
+from doublehop.rules.arrive import Arrival, Browser
 from doublehop.rules.asked import Asked, Prediction
 from doublehop.rules.carried import Caller
 from doublehop.rules.table import SAMBA
-from doublehop.rules.world import Place, World, url_of
+from doublehop.rules.world import Place, Url, World, url_of
 from doublehop.scope import scope_of
 from doublehop.topology import Topology
 
@@ -35,8 +34,22 @@ def _asked_for(asked: Asked, request: Request) -> Expect:
     place = asked.world.place(url)
     if not server.is_served(asked, place) or place is None:
         return Expect(status=404, offers=(), handshakes=0)
-    arrival = Browser(asked, request, url, place).arrives()
+    arrival = _on_anothers_connection(asked, request, url, place) or Browser(asked, request, url, place).arrives()
     return arrival.expect if arrival.caller is None else _told(asked, request, place, arrival.caller, arrival.expect)
+
+
+def _on_anothers_connection(asked: Asked, request: Request, url: Url, place: Place) -> Arrival | None:
+    """What comes of a request on a connection that a proxy shares, if the server takes it for the one before's."""
+    if not request.after:
+        return None
+    before = Browser(Asked(asked.world, asked.platform), replace(request, user=request.after), url, place)
+    arrival = before.arrives()
+    kept = arrival.caller is not None and bool(arrival.caller.user) and before.is_kept(arrival.expect.scheme)
+    shared = place.proxy is not None and not place.proxy.connection_affinity
+    whose = asked.decide(channel.CONNECTION, {"shared": shared, "kept": kept})
+    if whose != "the one before's":
+        return None
+    return replace(arrival, expect=replace(arrival.expect, spn="", kdc="", offers=(), handshakes=0))
 
 
 def _told(asked: Asked, request: Request, place: Place, caller: Caller, expect: Expect) -> Expect:

@@ -5,19 +5,22 @@ These are look-ups, not judgements: where something is registered or bound, and 
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from doublehop.frontend import (
+    HTTPS,
     AnonymousAuthentication,
     Application,
+    BasicAuthentication,
+    Binding,
     FrontEnd,
     Pool,
     Site,
     WindowsAuthentication,
     parse_binding,
 )
-from doublehop.model import AfterSignIn, Given, Principal, Request, Role
+from doublehop.model import AfterSignIn, Given, Principal, Proxy, Request, Role
 from doublehop.scope import Scope
 
 HOST_STANDS_FOR = frozenset({
@@ -37,13 +40,19 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a URL leads: a web server's application, with what it inherits from its site."""
+    """Where a URL leads: a web server's application, with what it inherits from its site.
+
+    `secure` says that the server is asked over TLS; `proxy` is what stands between, if anything does.
+    """
 
     machine: str
     application: Application
     pool: Pool
     windows: WindowsAuthentication
     anonymous: AnonymousAuthentication
+    basic: BasicAuthentication
+    secure: bool = False
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +226,47 @@ class World:
             return None
         return self.given.front_ends.get(machine, FrontEnd())
 
-    def listens(self, url: Url) -> bool:
-        """Whether anything answers at a URL's address and port: a site, or a reverse proxy."""
-        machine = self.machine(url.host)
+    def unreachable(self, url: Url, *, from_client: bool = True) -> str:
+        """Why nobody there could be asked for a URL at all, or nothing when somebody can."""
+        machine, arriving, proxy = self._led(url, from_client=from_client)
+        if proxy is not None and arriving.scheme != url.scheme:
+            return f"the proxy on {self.machine(url.host, from_client=from_client)} speaks {arriving.scheme}"
+        if not any(each.protocol == arriving.scheme for each, _ in self._bound(machine, arriving)):
+            return f"nothing listens at {arriving.scheme} on port {arriving.port} of {machine or url.host}"
+        if url.scheme == HTTPS and url.is_address:
+            return "certificates here are for names"
+        shown = [machine] if proxy is None else [machine, self.machine(url.host, from_client=from_client)]
+        wrong = [each for each in shown if url.scheme == HTTPS and url.host not in self.certified(each)]
+        return f"the certificate of {wrong[0]} is not for {url.host}" if wrong else ""
+
+    def certified(self, machine: str, config: FrontEnd | None = None) -> set[str]:
+        """The names in a web server's certificate: those it is asked for by TLS, as a server or as a proxy."""
+        config, scope = config or self.front_end(machine), self.scope
+        names = set()
+        for site in config.sites.values() if config else ():
+            for each in (parse_binding(scope.fill(text)) for text in site.bindings):
+                if each.protocol == HTTPS:
+                    names.add(each.host or scope.host(machine))
         proxy = self.given.proxies.get(machine)
-        return (proxy is not None and proxy.port == url.port) or any(True for _ in self._bound(machine, url))
+        if proxy is not None and urlsplit(proxy.to).scheme == HTTPS:
+            names |= {scope.host(machine)}
+            names |= {scope.host(label) for label, text in self.given.names.items() if text == f"A {machine}"}
+        return names
+
+    def _led(self, url: Url, *, from_client: bool) -> tuple[str, Url, Proxy | None]:
+        """Which server a request comes to and as what, through a reverse proxy if one is there."""
+        machine = self.machine(url.host, from_client=from_client)
+        proxy = self.given.proxies.get(machine)
+        if proxy is None or proxy.port != url.port:
+            return machine, url, None
+        scheme, _, target = proxy.to.partition("://")
+        return target, replace(url, port=PORTS[scheme], scheme=scheme), proxy
 
     def place(self, url: Url, *, from_client: bool = True) -> Place | None:
         """The application that serves a URL: exact host header before none, then the longest path."""
-        machine = self.machine(url.host, from_client=from_client)
+        machine, arriving, proxy = self._led(url, from_client=from_client)
         config = self.front_end(machine)
-        bound = [(header, site) for header, site in self._bound(machine, url) if header in {"", url.host}]
+        bound = [(each.host, site) for each, site in self._bound(machine, arriving) if each.host in {"", url.host}]
         if config is None or not bound:
             return None
         site = max(bound, key=lambda each: len(each[0]))[1]
@@ -237,12 +276,14 @@ class World:
         application = site.applications[max(paths, key=len)]
         return Place(machine, application, config.applicationPools[application.applicationPool],
                      application.windowsAuthentication or site.windowsAuthentication,
-                     application.anonymousAuthentication or site.anonymousAuthentication)
+                     application.anonymousAuthentication or site.anonymousAuthentication,
+                     application.basicAuthentication or site.basicAuthentication,
+                     secure=arriving.scheme == HTTPS, proxy=proxy)
 
-    def _bound(self, machine: str, url: Url) -> Iterator[tuple[str, Site]]:
+    def _bound(self, machine: str, url: Url) -> Iterator[tuple[Binding, Site]]:
         config = self.front_end(machine)
         for site in config.sites.values() if config else ():
             for text in site.bindings:
                 binding = parse_binding(self.scope.fill(text))
                 if binding.port == url.port and binding.address in {"*", self.scope.address(machine)}:
-                    yield binding.host, site
+                    yield binding, site

@@ -14,6 +14,7 @@ from doublehop import catalogue, rules
 from doublehop.draw import Tree, draw
 from doublehop.errors import InputError
 from doublehop.model import Expect, Need, Request, Scenario, Scheme
+from doublehop.rules import Prediction, hop1
 from doublehop.rules.world import HOST_STANDS_FOR, World
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -43,15 +44,21 @@ def admitted(scenario_id: str, tree: Tree, topology: Topology) -> Scenario | Non
     ntlm = False
     if isinstance(asked.when, Request) and asked.when.after:
         alone = dataclasses.replace(asked.when, user=asked.when.after, after="")
-        before = rules.predict(dataclasses.replace(asked, when=alone), topology).expect
-        if before.status != HTTP_OK:
+        before = rules.predict(dataclasses.replace(asked, when=alone), topology)
+        if before.expect.status != HTTP_OK:
             return None  # whoever asks before is to have the page
-        ntlm = before.ntlm
+        ntlm = _asks_about_ntlm(before)
     prediction = rules.predict(asked, topology)
     sources = tuple(dict.fromkeys(each for one in prediction.decisions for each in one.rule.sources))
-    needs = (*asked.needs, Need.NTLM) if ntlm or prediction.expect.ntlm else asked.needs
+    needs = (*asked.needs, Need.NTLM) if ntlm or _asks_about_ntlm(prediction) else asked.needs
     return dataclasses.replace(asked, expect=prediction.expect, sources=sources, needs=needs,
                                why="; ".join(each.told for each in prediction.decisions))
+
+
+def _asks_about_ntlm(prediction: Prediction) -> bool:
+    """Whether the domain controller is asked about NTLM, even if something else lets the user in after that."""
+    answers = {one.then for one in prediction.decisions if one.question == hop1.NTLM.question}
+    return any(each == Scheme.NTLM or each.startswith("STATUS_") for each in answers)
 
 
 def directory_takes(scope: Scope) -> bool:

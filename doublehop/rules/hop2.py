@@ -58,6 +58,7 @@ EVIDENCE = Table(
     facts={
         "sensitive": "the user to be delegated is sensitive and cannot be delegated",
         "protected": "the user to be delegated is a member of Protected Users",
+        "asker sensitive": "the account that shows it is itself sensitive and cannot be delegated",
         "S4U2Self": "the ticket was made by S4U2Self and not brought by the user",
         "trusted to authenticate": "the account has TRUSTED_TO_AUTH_FOR_DELEGATION",
         "empty list": "the account's msDS-AllowedToDelegateTo is empty",
@@ -67,6 +68,8 @@ EVIDENCE = Table(
              why="No ticket of a sensitive user is forwardable, whoever asks for it.", sources=("C-19",)),
         Rule(id="evidence.protected", when={"protected": True}, then="not forwardable",
              why="No ticket of a protected user is forwardable.", sources=("C-20", "C-21")),
+        Rule(id="evidence.sensitive-service", when={"asker sensitive": True}, then="not forwardable",
+             why="No ticket to a service of a sensitive account is forwardable, whoever brings it.", sources=("C-40",)),
         Rule(id="evidence.brought", when={"S4U2Self": False}, then="forwardable",
              why="The user's own service ticket is forwardable as their TGT is.", sources=("C-04",)),
         Rule(id="evidence.any-protocol", when={"trusted to authenticate": True}, then="forwardable",

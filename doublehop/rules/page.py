@@ -69,6 +69,7 @@ def _evidence(asked: Asked, user: str, asking: str, *, made: bool = False) -> st
     whose, asker = asked.world.facts(user), asked.world.facts(asking)
     return asked.decide(hop2.EVIDENCE, {
         "sensitive": whose.account_not_delegated, "protected": whose.protected_user, "S4U2Self": made,
+        "asker sensitive": asker.account_not_delegated,
         "trusted to authenticate": asker.trusted_to_auth_for_delegation,
         "empty list": not asker.allowed_to_delegate_to,
     })

@@ -54,6 +54,7 @@ def test_only_what_is_given_can_be_asked(scenario, asked):
     ("other", "https://{api}/whoami", "expected a page such as"),
     ("other", "http://{api}", "expected a page such as"),
     ("other", "http://{api}/whoami?act_as=bob", "expected a page such as"),
+    ("other", "http://{api}:81/whoami", "nothing listens at http on port 81 of web2"),
     ("other", "http://{nobody}/whoami", "no name or machine is called"),
 ])
 def test_a_page_is_a_url_with_a_path(scenario, name, url, problem):

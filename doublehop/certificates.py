@@ -2,13 +2,14 @@
 
 from doublehop.frontend import FrontEnd
 from doublehop.lab import Lab
+from doublehop.rules.reach import certified
 from doublehop.rules.world import World
 from doublehop.scope import Scope
 
 
 def certify(machine: str, config: FrontEnd, scope: Scope, lab: Lab) -> None:
     """Have a web server's certificate made for every name it is asked for by TLS, and the client trust it."""
-    names = sorted(World(scope).certified(machine, config))
+    names = sorted(certified(World(scope), machine, config))
     if not names:
         return
     agent = lab.front_end(machine)

@@ -38,6 +38,8 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
+        for name in scope.topology.of(Role.FRONT_END):  # who was refused on the way of that request does not matter
+            lab.front_end(name).ask("forget_log")
     client = _asked_by(request.user, request, scope, passwords, lab)
     page = _page(client)
     _refuse_a_failing_lab(client, page, scope, lab)

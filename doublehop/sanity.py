@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, FrontEnd, ImpersonateAs, PoolIdentity, Site, TokenChecking, parse_binding
 from doublehop.model import Encryption, Given, Principal, Registration, Request, Role, Scenario, Scheme
+from doublehop.rules.reach import unreachable
 from doublehop.rules.world import World, url_at, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
@@ -246,7 +247,7 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
     if when.http2 and when.after:
         raise InputError(f"{where}.when.after", "unexpected with http2, whose client sends its ticket unasked")
-    problem = World(scope).unreachable(url_of(when, scope))
+    problem = unreachable(World(scope), url_of(when, scope))
     if problem:
         raise InputError(f"{where}.when.get", f"{scope.fill(when.get)}: {problem}")
 
@@ -294,7 +295,7 @@ def _check_back_ends(given: Given, scope: Scope, where: str) -> None:
         url = urlsplit(_resolved(scope.fill, text, f"{where}.{name}", "name or machine"))
         if url.scheme != "http" or not url.hostname or not url.path or url.query:
             raise InputError(f"{where}.{name}", f"expected a page such as 'http://{{api}}/whoami', not {text!r}")
-        problem = World(scope).unreachable(url_at(scope.page(name)), from_client=False)
+        problem = unreachable(World(scope), url_at(scope.page(name)), from_client=False)
         if problem:
             raise InputError(f"{where}.{name}", f"{scope.page(name)}: {problem}")
 

@@ -124,9 +124,15 @@ def log() -> list[dict[str, Any]]:
     return list(_running["server"].log)
 
 
+def forget_log() -> None:
+    """Log from here on."""
+    _running["server"].log.clear()
+
+
 if __name__ == "__main__":
     serve({
-        "start": start, "configure": configure, "log": log, "set_proxy": set_proxy, "cut_off": cut_off,
-        "start_services": start_services, "stop_services": stop_services, "set_clock": agent.set_clock,
-        "request_certificate": certificates.request_certificate, "take_certificate": certificates.take_certificate,
+        "start": start, "configure": configure, "log": log, "forget_log": forget_log, "set_proxy": set_proxy,
+        "cut_off": cut_off, "start_services": start_services, "stop_services": stop_services,
+        "set_clock": agent.set_clock, "request_certificate": certificates.request_certificate,
+        "take_certificate": certificates.take_certificate,
     })

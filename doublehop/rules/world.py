@@ -226,34 +226,7 @@ class World:
             return None
         return self.given.front_ends.get(machine, FrontEnd())
 
-    def unreachable(self, url: Url, *, from_client: bool = True) -> str:
-        """Why nobody there could be asked for a URL at all, or nothing when somebody can."""
-        machine, arriving, proxy = self._led(url, from_client=from_client)
-        if proxy is not None and arriving.scheme != url.scheme:
-            return f"the proxy on {self.machine(url.host, from_client=from_client)} speaks {arriving.scheme}"
-        if not any(each.protocol == arriving.scheme for each, _ in self._bound(machine, arriving)):
-            return f"nothing listens at {arriving.scheme} on port {arriving.port} of {machine or url.host}"
-        if url.scheme == HTTPS and url.is_address:
-            return "certificates here are for names"
-        shown = [machine] if proxy is None else [machine, self.machine(url.host, from_client=from_client)]
-        wrong = [each for each in shown if url.scheme == HTTPS and url.host not in self.certified(each)]
-        return f"the certificate of {wrong[0]} is not for {url.host}" if wrong else ""
-
-    def certified(self, machine: str, config: FrontEnd | None = None) -> set[str]:
-        """The names in a web server's certificate: those it is asked for by TLS, as a server or as a proxy."""
-        config, scope = config or self.front_end(machine), self.scope
-        names = set()
-        for site in config.sites.values() if config else ():
-            for each in (parse_binding(scope.fill(text)) for text in site.bindings):
-                if each.protocol == HTTPS:
-                    names.add(each.host or scope.host(machine))
-        proxy = self.given.proxies.get(machine)
-        if proxy is not None and urlsplit(proxy.to).scheme == HTTPS:
-            names |= {scope.host(machine)}
-            names |= {scope.host(label) for label, text in self.given.names.items() if text == f"A {machine}"}
-        return names
-
-    def _led(self, url: Url, *, from_client: bool) -> tuple[str, Url, Proxy | None]:
+    def led(self, url: Url, *, from_client: bool) -> tuple[str, Url, Proxy | None]:
         """Which server a request comes to and as what, through a reverse proxy if one is there."""
         machine = self.machine(url.host, from_client=from_client)
         proxy = self.given.proxies.get(machine)
@@ -264,9 +237,9 @@ class World:
 
     def place(self, url: Url, *, from_client: bool = True) -> Place | None:
         """The application that serves a URL: exact host header before none, then the longest path."""
-        machine, arriving, proxy = self._led(url, from_client=from_client)
+        machine, arriving, proxy = self.led(url, from_client=from_client)
         config = self.front_end(machine)
-        bound = [(each.host, site) for each, site in self._bound(machine, arriving) if each.host in {"", url.host}]
+        bound = [(each.host, site) for each, site in self.bound(machine, arriving) if each.host in {"", url.host}]
         if config is None or not bound:
             return None
         site = max(bound, key=lambda each: len(each[0]))[1]
@@ -280,7 +253,8 @@ class World:
                      application.basicAuthentication or site.basicAuthentication,
                      secure=arriving.scheme == HTTPS, proxy=proxy)
 
-    def _bound(self, machine: str, url: Url) -> Iterator[tuple[Binding, Site]]:
+    def bound(self, machine: str, url: Url) -> Iterator[tuple[Binding, Site]]:
+        """A web server's bindings that a URL's port and address fit, each with its site."""
         config = self.front_end(machine)
         for site in config.sites.values() if config else ():
             for text in site.bindings:

@@ -35,6 +35,7 @@ from doublehop.model import (
     Scenario,
     Zone,
 )
+from doublehop.rules.reach import unreachable
 from doublehop.rules.world import World, url_at
 from doublehop.sanity import KEYTAB_TYPES, check_question
 from doublehop.scope import scope_of
@@ -163,9 +164,9 @@ def any_question(draw, topology):
     configured = draw(givens)
     world = World(scope_of("any::one", configured, topology))
     there = {name: text for name, text in configured.back_ends.items()
-             if not world.unreachable(url_at(world.scope.fill(text)), from_client=False)}
+             if not unreachable(world, url_at(world.scope.fill(text)), from_client=False)}
     configured = dataclasses.replace(configured, back_ends=there)
-    reachable = [each for each in addresses_of(configured) if not world.unreachable(url_at(world.scope.fill(each)))]
+    reachable = [each for each in addresses_of(configured) if not unreachable(world, url_at(world.scope.fill(each)))]
     requests = requests_for(reachable or ["http://{web1}"])
     when = draw(requests | requests | registrations)
     if isinstance(when, Request):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from doublehop import catalogue, departures, generated, rules
 from doublehop import topology as topologies
 from doublehop.errors import InputError
-from doublehop.model import Request
-from doublehop.rules import SAMBA, TABLES, WINDOWS, Rule, Table
+from doublehop.model import Encryption, Principal, Request
+from doublehop.rules import SAMBA, TABLES, WINDOWS, Rule, Table, sizes
 from doublehop.rules.document import page
 from doublehop.sanity import reached
 from doublehop.scope import scope_of
@@ -24,6 +24,7 @@ TOPOLOGY = topologies.load()
 SCENARIOS = {each.id: each for each in catalogue.load(TOPOLOGY)}
 DEPARTURES = departures.load()
 EVERY_RULE = [(table, rule) for table in TABLES for rule in table.rules]
+UNCOMPRESSED = Encryption.RESOURCE_SID_COMPRESSION_DISABLED
 numbers = st.integers(0, 1 << 32)
 
 
@@ -155,12 +156,12 @@ def shuffled(tree, chance):
     def principal(facts):
         return dataclasses.replace(facts, **{
             each: tuple(chance.sample(list(getattr(facts, each)), len(getattr(facts, each))))
-            for each in ("spns", "without_spns", "allowed_to_delegate_to",
-                         "principals_allowed_to_delegate_to_account")})
+            for each in ("spns", "without_spns", "allowed_to_delegate_to", "supported_encryption_types",
+                         "keytab_encryption_types", "principals_allowed_to_delegate_to_account")})
 
     accounts = {kind: mixed({label: principal(facts) for label, facts in getattr(tree, kind).items()})
                 for kind in ("users", "accounts", "computers")}
-    kinds = ("names", "front_ends", "duplicate_spns", "client_hosts", "proxies", "back_ends")
+    kinds = ("names", "front_ends", "duplicate_spns", "client_hosts", "proxies", "back_ends", "clocks", "after_sign_in")
     others = {kind: mixed(getattr(tree, kind)) for kind in kinds}
     return dataclasses.replace(tree, **accounts, **others)
 
@@ -183,6 +184,18 @@ def test_facts_about_somebody_else_do_not_matter(number):
     accounts = {**scenario.given.accounts, "stranger": stranger}
     other = dataclasses.replace(scenario, given=dataclasses.replace(scenario.given, accounts=accounts))
     assert predicted(other) == predicted(scenario)
+
+
+@pytest.mark.parametrize(("user", "service", "forwarded", "size"), [
+    (Principal(), Principal(), False, 1200),
+    (Principal(groups=10), Principal(), False, 1280),
+    (Principal(domain_local_groups=10), Principal(), False, 1280),
+    (Principal(domain_local_groups=10), Principal(supported_encryption_types=(UNCOMPRESSED,)), False, 1600),
+    (Principal(groups=10), Principal(supported_encryption_types=(UNCOMPRESSED,)), True, 2560),
+])
+def test_a_token_is_as_long_as_the_published_estimate(user, service, forwarded, size):
+    """1200 + 40 d + 8 s, twice with a forwarded TGT, and MaxFieldLength of 4/3 of that and 200 (row B-27)."""
+    assert sizes.estimate(user, service, forwarded=forwarded) == size * 4 // 3 + 200
 
 
 # ---- departures ----

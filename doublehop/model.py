@@ -335,6 +335,11 @@ class Expect:
     unasked: str = ""
     directory: str = ""
 
+    @property
+    def ntlm(self) -> bool:
+        """Whether the domain controller is asked about NTLM: it lets somebody in, or says its status."""
+        return self.scheme == Scheme.NTLM or self.error.startswith("STATUS_")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:

@@ -25,7 +25,8 @@ from doublehop.model import (
     Scheme,
     Zone,
 )
-from doublehop.rules.world import World, url_of
+from doublehop.rules.reach import unreachable
+from doublehop.rules.world import World, url_at, url_of
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -41,6 +42,8 @@ HTTP_SYS = {"MaxFieldLength": range(64, 65535), "MaxRequestBytes": range(256, 16
 KEYTAB_TYPES = {Encryption.RC4, Encryption.AES128, Encryption.AES256}
 RIGHTS = [each.name for each in fields(Right)]
 MANAGED = "principals_allowed_to_retrieve_managed_password"
+FURTHEST_CLOCK = 3 * 3600
+"""A protected user's TGT ends after four hours (row C-20); a clock further off would tell of that."""
 CLOCK = re.compile(r"[+-][1-9][0-9]*[smhd]")
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -63,6 +66,7 @@ def check_question(scenario: Scenario, topology: Topology, where: str) -> None:
         if name not in topology.of(Role.FRONT_END):
             raise InputError(f"{where}.given.front_ends", f"no front end is called {name!r}")
         _check_front_end(front_end, scope, f"{where}.given.front_ends.{name}")
+        _check_retrieval(name, front_end, scope, f"{where}.given.front_ends.{name}")
     _check_back_ends(given, scope, f"{where}.given.back_ends")
     _check_proxies(given, scope, f"{where}.given.proxies")
     _check_when(scenario, scope, where)
@@ -155,6 +159,8 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")
         if not CLOCK.fullmatch(by):
             raise InputError(f"{where}.clocks.{name}", f"expected an offset such as '+10m', not {by!r}")
+        if abs(World(scope).clock(name)) > FURTHEST_CLOCK:
+            raise InputError(f"{where}.clocks.{name}", f"expected at most three hours, so that no TGT ends, not {by!r}")
 
 
 def _check_domains(given: Given, topology: Topology, where: str) -> None:
@@ -199,6 +205,15 @@ def _refuse(where: str, facts: Principal, *names: str) -> None:
     for name in names:
         if getattr(facts, name) != getattr(Principal(), name):
             raise InputError(f"{where}.{name}", "unexpected for this kind of account")
+
+
+def _check_retrieval(name: str, front_end: FrontEnd, scope: Scope, where: str) -> None:
+    """A pool whose password its server may not have does not start, and nothing could be seen of it."""
+    for pool, each in front_end.applicationPools.items():
+        facts = scope.given.accounts.get(each.userName, Principal())
+        if facts.managed and name not in facts.principals_allowed_to_retrieve_managed_password:
+            raise InputError(f"{where}.applicationPools.{pool}.userName",
+                             f"{name} may not retrieve the managed password of {each.userName!r}")
 
 
 def _check_front_end(front_end: FrontEnd, scope: Scope, where: str) -> None:
@@ -299,9 +314,12 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
-    url = url_of(when, scope)
-    if World(scope).resolves(url) and not World(scope).listens(url):
-        raise InputError(f"{where}.when.get", f"nothing listens at {scope.fill(when.get)}")
+    if when.http2 and when.after:
+        raise InputError(f"{where}.when.after", "unexpected with http2, whose client sends its ticket unasked")
+    world, url = World(scope), url_of(when, scope)
+    problem = unreachable(world, url) if world.resolves(url) else ""
+    if problem:
+        raise InputError(f"{where}.when.get", f"{scope.fill(when.get)}: {problem}")
 
 
 def _resolved_owner(scope: Scope, label: str, where: str) -> None:
@@ -330,11 +348,11 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]
-    if sorted(told) != (sorted(_reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
+    if sorted(told) != (sorted(reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
         raise InputError(f"{where}.expect", "expected `sees` or `fails` for each back end that is asked, and no other")
 
 
-def _reached(asked: Iterable[str], fails: Iterable[str]) -> set[str]:
+def reached(asked: Iterable[str], fails: Iterable[str]) -> set[str]:
     """Every link of the chains that are asked, but for those behind a link that fails."""
     def links(chain: str) -> Iterator[str]:
         parts = chain.split(".")
@@ -353,6 +371,9 @@ def _check_back_ends(given: Given, scope: Scope, where: str) -> None:
         url = urlsplit(_resolved(scope.fill, text, f"{where}.{name}", "name or machine"))
         if url.scheme != "http" or not url.hostname or not url.path or url.query:
             raise InputError(f"{where}.{name}", f"expected a page such as 'http://{{api}}/whoami', not {text!r}")
+        problem = unreachable(World(scope), url_at(scope.page(name)), from_client=False)
+        if problem:
+            raise InputError(f"{where}.{name}", f"{scope.page(name)}: {problem}")
 
 
 def _resolved(resolve: Any, text: str, where: str, kind: str) -> str:

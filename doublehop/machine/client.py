@@ -27,7 +27,7 @@ import spnego.exceptions
 from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, until
+from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock, until
 from doublehop.machine.directory import Change, Directory
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 from doublehop.machine.klist import ticket
@@ -293,5 +293,5 @@ if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
         "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
-        "trust": trust, "administer": administer,
+        "trust": trust, "set_clock": set_clock, "administer": administer,
     })

@@ -229,3 +229,10 @@ def test_a_computers_spns_are_kept_when_its_host_is_given_elsewhere(topology, sp
 def test_what_is_kept_comes_before_every_change(plan):
     changes = plan(accounts={"pool": Principal(spns=("HTTP/{web1}",))}, computers={"web1": Principal(spns=("X/y",))})
     assert [each["do"] for each in changes] == ["keep", "modify", "add"]
+
+
+def test_an_account_may_be_disabled_and_its_password_expire(topology):
+    given = Given(after_sign_in={"alice": AfterSignIn(enabled=False, change_password_at_logon=True)})
+    control, expire = directory.plan_after_sign_in(Scope(topology=topology, given=given, prefix="s1"), {}, {})
+    assert control["values"] == [str(directory.NORMAL_ACCOUNT | directory.ACCOUNT_DISABLE)]
+    assert expire["do"] == "expire-password"

@@ -10,7 +10,8 @@ Tree = dict[str, Any]
 
 TYPES: tuple[list[str], ...] = (
     ["RC4"], ["AES128"], ["AES256"], ["RC4", "AES128", "AES256"], ["AES128", "RC4"], ["DES"], ["DES", "AES256"], [], [],
-    ["RC4", "AES256-SK"], ["AES128", "AES256-SK"], ["resource-SID-compression-disabled"], ["AES256", "resource-SID-compression-disabled"],
+    ["RC4", "AES256-SK"], ["AES128", "AES256-SK"], ["resource-SID-compression-disabled"],
+    ["AES256", "resource-SID-compression-disabled"],
 )
 KEYTABS = (["RC4"], ["AES128"], ["AES256"], ["RC4", "AES128", "AES256"], ["RC4", "AES128", "AES256"], ["AES128", "RC4"])
 ALLOWED = (["AES128", "AES256"], ["AES256"], ["AES128"], ["RC4", "AES256"], ["RC4"])

@@ -55,7 +55,7 @@ class Entry:
 
 
 TREE_KEYS = {"given", "when"}
-"""The SAM refuses a longer sAMAccountName for a user."""
+"""What another scenario may start from and change."""
 READ_ENTRY = TypeAdapter(Entry)
 READ_GIVEN = TypeAdapter(Given)
 READ_WHEN: Mapping[str, TypeAdapter[Any]] = {

@@ -163,7 +163,7 @@ def _groups(topology: Topology, kind: str, size: int) -> Change:
         return {"dn": _group(topology, kind, size, number), "attributes": attributes}
 
     unit = {"dn": _unit(topology, kind, size), "attributes": {"objectClass": ["organizationalUnit"]}}
-    return {"do": "add-once", "entries": [unit, *(group(each) for each in range(size))]}
+    return {"do": "add-once", "dn": unit["dn"], "entries": [unit, *(group(each) for each in range(size))]}
 
 
 def plan_after_sign_in(scope: Scope, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

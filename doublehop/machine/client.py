@@ -40,6 +40,7 @@ AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
 CURL = "curl"
+STRONGEST_FIRST = ("AES256", "AES128", "RC4")
 TOKEN_START = 4
 """So many letters of a token tell Kerberos from NTLM (row E-23)."""
 
@@ -235,11 +236,11 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
 
 
 def _krb5_config(profile: dict[str, Any]) -> Path:
-    """The library's configuration for a client of this kind."""
+    """The library's configuration for a client of this kind; as on Windows its types are no order of preference."""
     path = KRB5_BY_FLAG_POLICY[profile["honour_ok_as_delegate"]]
     if not profile["encryption_types"]:
         return path
-    allowed = " ".join(ENCTYPES[each] for each in profile["encryption_types"])
+    allowed = " ".join(ENCTYPES[each] for each in STRONGEST_FIRST if each in profile["encryption_types"])
     limited = path.read_text().replace("[libdefaults]\n", f"[libdefaults]\n    permitted_enctypes = {allowed}\n")
     KRB5_LIMITED.write_text(limited)
     return KRB5_LIMITED

@@ -42,7 +42,7 @@ def session_key(asked: Asked, owner: str, client: ClientProfile) -> tuple[str, E
     """Why a client gets no ticket for an account, or the type of the session key in it."""
     supported = set(asked.world.facts(owner).supported_encryption_types) or {Encryption.RC4, Encryption.AES256_SK}
     if Encryption.AES256_SK in supported:
-        supported |= {Encryption.AES256}
+        supported |= {Encryption.AES256, Encryption.AES128}
     common = [each.value for each in STRENGTH if each in supported & _allowed(client)]
     answer = asked.decide(keys.SESSION, {"common": common[0] if common else "none"})
     return ("", Encryption(answer)) if answer in STRENGTH else (answer, None)

@@ -34,7 +34,7 @@ SESSION = Table(
     name="session", question="Which type is the session key of the browser's ticket?",
     facts={
         "common": "the strongest type that the client's policy and the account both take: `AES256`, `AES128`, `RC4` or "
-                  "`none`; an account takes what is in its msDS-SupportedEncryptionTypes, AES256 too by the bit "
+                  "`none`; an account takes what is in its msDS-SupportedEncryptionTypes, AES too by the bit "
                   "AES256-SK, and RC4 with that bit when nothing is written there",
     },
     rules=(

@@ -41,7 +41,8 @@ from doublehop.model import (
 )
 from doublehop.rules.reach import unreachable
 from doublehop.rules.world import World, url_at
-from doublehop.sanity import KEYTAB_TYPES, check_question
+from doublehop.sanity import check_question
+from doublehop.sanity_directory import KEYTAB_TYPES
 from doublehop.scope import scope_of
 
 HOSTS = ["{portal}", "{www}", "{web1}", "{web2}", "{sql1}", "web1", "{web1.netbios}", "{web1.address}",

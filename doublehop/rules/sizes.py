@@ -15,8 +15,8 @@ HEAD = 200
 FITS = Table(
     name="fits", question="Does HTTP.sys read a request with this token?",
     facts={
-        "field": "the estimate of 4/3 (1200 + 40 d + 8 s) + 200 bytes, with a forwarded TGT beside it that has no local "
-                 "groups, is within MaxFieldLength; d are SIDs written in full, s the others",
+        "field": "the estimate of 4/3 (1200 + 40 d + 8 s) + 200 bytes, with a forwarded TGT beside it that has no "
+                 "local groups, is within MaxFieldLength; d are SIDs written in full, s the others",
         "request": "it is within MaxRequestBytes",
     },
     rules=(

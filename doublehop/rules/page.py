@@ -17,23 +17,24 @@ def leaving(asked: Asked, place: Place, caller: Caller, act_as: str = "") -> Lea
         "identity": identity_of(place.pool),
     })
     by, machine = caller.opened_by, place.machine
+    out = Leaving(act_as or ("IUSR" if impersonate else ""), machine)
     match who:
         case "the fixed account":
-            return Leaving(fixed, machine, fixed, "TGT")
+            out = Leaving(fixed, machine, fixed, "TGT")
         case "the caller":
-            return Leaving(caller.user, machine, caller.user, "TGT")
+            out = Leaving(caller.user, machine, caller.user, "TGT")
         case "the pool's identity":
-            return Leaving(pool, machine, pool, "none" if kdc.not_signed_in(asked, pool, machine) else "TGT")
+            out = Leaving(pool, machine, pool, "none" if kdc.not_signed_in(asked, pool, machine) else "TGT")
         case "the named user, by S4U2Self":
-            return _transition(asked, act_as, pool, machine)
+            out = _transition(asked, act_as, pool, machine)
         case "the caller, by S4U2Self":
             made = _transition(asked, caller.user, by, machine)
-            return Leaving(caller.user, machine, caller.user) if made.refused else made  # the page goes on without
+            out = Leaving(caller.user, machine, caller.user) if made.refused else made  # the page goes on without
         case "the caller, by S4U2Proxy" if kdc.not_signed_in(asked, by, machine):
-            return Leaving(caller.user, machine, caller.user)
+            out = Leaving(caller.user, machine, caller.user)
         case "the caller, by S4U2Proxy":
-            return Leaving(caller.user, machine, caller.user, "proxy", by, _evidence(asked, caller.user, by))
-    return Leaving(act_as or ("IUSR" if impersonate else ""), machine)
+            out = Leaving(caller.user, machine, caller.user, "proxy", by, _evidence(asked, caller.user, by))
+    return out
 
 
 def _transition(asked: Asked, user: str, pool: str, machine: str) -> Leaving:

@@ -222,8 +222,7 @@ def test_every_rule_of_one_platform_is_a_departure():
 def test_every_scenario_that_ends_otherwise_on_windows_is_named_by_a_departure():
     """A departure cannot hide: whatever a Windows row changes is told with its reason."""
     named = {each.rule for each in DEPARTURES}
-    for name in SCENARIOS:
-        scenario = SCENARIOS[name]
+    for name, scenario in SCENARIOS.items():
         windows = rules.predict(scenario, TOPOLOGY, WINDOWS)
         if windows.expect != predicted(scenario):
             decisions = (*windows.decisions, *rules.predict(scenario, TOPOLOGY).decisions)

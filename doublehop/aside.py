@@ -79,6 +79,6 @@ def _policies(given: Tree, when: Tree, random: Random) -> None:
 def _groups(given: Tree, _: Tree, random: Random) -> None:
     facts = given["users"]["alice"]
     facts[random.choice(("groups", "domain_local_groups"))] = MANY
-    limits = random.choice(({"MaxFieldLength": SMALL}, {"MaxRequestBytes": SMALL}, LARGE, {}))
+    limits = random.choice(({"MaxFieldLength": SMALL}, {"MaxRequestBytes": SMALL}, LARGE))
     for each in given["front_ends"].values():
         each["httpSys"] = dict(limits)

@@ -15,8 +15,8 @@ HEAD = 200
 FITS = Table(
     name="fits", question="Does HTTP.sys read a request with this token?",
     facts={
-        "field": "the estimate of 4/3 (1200 + 40 d + 8 s) + 200 bytes, twice the sum with a forwarded TGT, is within "
-                 "MaxFieldLength; d are SIDs written in full, s the others",
+        "field": "the estimate of 4/3 (1200 + 40 d + 8 s) + 200 bytes, with a forwarded TGT beside it that has no "
+                 "local groups, is within MaxFieldLength; d are SIDs written in full, s the others",
         "request": "it is within MaxRequestBytes",
     },
     rules=(
@@ -36,8 +36,8 @@ def estimate(user: Principal, service: Principal, *, forwarded: bool) -> int:
     """The bytes of a token for a service, coded in base64, with what else is in the head."""
     whole = Encryption.RESOURCE_SID_COMPRESSION_DISABLED in service.supported_encryption_types
     local = user.domain_local_groups * (WHOLE_SID if whole else SHORT_SID)
-    token = BASE + local + user.groups * SHORT_SID
-    return token * (2 if forwarded else 1) * 4 // 3 + HEAD
+    tgt = BASE + user.groups * SHORT_SID  # local groups are a service ticket's alone
+    return (tgt + local + (tgt if forwarded else 0)) * 4 // 3 + HEAD
 
 
 def facts(size: int, limits: HttpSys) -> dict[str, bool]:

@@ -111,6 +111,11 @@ def test_an_account_is_a_member_of_as_many_groups_as_it_says(plan, number, facts
     assert len(reached) == 1 + number
 
 
+def test_every_change_says_which_entry_it_is_about(plan, topology):
+    """Of two domains' directories it tells which one the change is for."""
+    assert all(each["dn"].endswith(topology.base_dn) for each in plan(users={"alice": Principal(groups=5)}))
+
+
 def test_a_set_of_groups_is_the_same_for_every_account_of_a_lab(plan):
     alice, bob = ([each for each in plan(users={name: Principal(groups=5)}) if each["do"] == "add-once"]
                   for name in ("alice", "bob"))

@@ -194,7 +194,7 @@ def test_facts_about_somebody_else_do_not_matter(number):
     (Principal(groups=10), Principal(supported_encryption_types=(UNCOMPRESSED,)), True, 2560),
 ])
 def test_a_token_is_as_long_as_the_published_estimate(user, service, forwarded, size):
-    """1200 + 40 d + 8 s, twice with a forwarded TGT, and MaxFieldLength of 4/3 of that and 200 (row B-27)."""
+    """1200 + 40 d + 8 s, about twice with a forwarded TGT, and MaxFieldLength of 4/3 of that and 200 (row B-27)."""
     assert sizes.estimate(user, service, forwarded=forwarded) == size * 4 // 3 + 200
 
 

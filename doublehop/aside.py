@@ -14,7 +14,7 @@ TYPES: tuple[list[str], ...] = (
     ["AES256", "resource-SID-compression-disabled"],
 )
 KEYTABS = (["RC4"], ["AES128"], ["AES256"], ["RC4", "AES128", "AES256"], ["RC4", "AES128", "AES256"], ["AES128", "RC4"])
-ALLOWED = (["AES128", "AES256"], ["AES256"], ["AES128"], ["RC4", "AES256"], ["RC4"])
+ALLOWED = (["AES128", "AES256"], ["AES256"], ["RC4", "AES256"], ["RC4", "AES128", "AES256"])
 CLOCKS = ("+2m", "-2m", "+4m", "-4m", "+10m", "-10m", "+2h", "-3h", "+290s")
 MANY = 250
 """Groups of one kind: with a forwarded TGT, or written in full, they are too many for SMALL and few enough without."""

@@ -6,7 +6,18 @@ from dataclasses import fields, replace
 from doublehop import sanity_directory, sanity_front_end
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, Provider
-from doublehop.model import Expect, Program, Registration, Request, RestrictNtlm, Right, Scenario, Scheme, Zone
+from doublehop.model import (
+    Encryption,
+    Expect,
+    Program,
+    Registration,
+    Request,
+    RestrictNtlm,
+    Right,
+    Scenario,
+    Scheme,
+    Zone,
+)
 from doublehop.rules.reach import unreachable
 from doublehop.rules.world import World, url_of
 from doublehop.sanity_directory import KEYTAB_TYPES, resolved
@@ -75,8 +86,10 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     if beyond and (when.client.ntlm or when.client.basic):
         raise InputError(f"{where}.when.client", "expected neither ntlm nor basic with a user of the partner's domain: "
                                                  "the lab's trust carries Kerberos alone")
-    if not KEYTAB_TYPES.issuperset(when.client.encryption_types):
-        raise InputError(f"{where}.when.client.encryption_types", f"expected some of {', '.join(sorted(KEYTAB_TYPES))}")
+    allowed = set(when.client.encryption_types)
+    if allowed and not (allowed <= KEYTAB_TYPES and Encryption.AES256 in allowed):
+        raise InputError(f"{where}.when.client.encryption_types",
+                         f"expected some of {', '.join(sorted(KEYTAB_TYPES))}, and AES256, which the user's TGT is of")
     if when.act_as:
         _resolved_owner(scope, when.act_as, f"{where}.when.act_as")
     pages, known = scope.given.back_ends, {**BACK_END_SERVICES, **scope.given.back_ends}

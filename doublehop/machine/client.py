@@ -124,6 +124,7 @@ def sign_in(*, principal: str, password: str, default: bool = False) -> str:
 
     With `default` the ticket goes to the machine's default ccache, for programs run by hand.
     """
+    os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[True])  # and not what the last request's client may do
     ccache = DEFAULT_CCACHE if default else _ccache(principal)
     ccache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)

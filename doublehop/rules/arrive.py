@@ -115,10 +115,10 @@ class Browser:
     def _flags(self, owner: str) -> tuple[str, ...]:
         """What klist shows of the ticket."""
         world, user = self.asked.world, self.request.user
-        facts = world.facts(user)
+        facts, service = world.facts(user), world.facts(owner)
         return tuple(self.asked.decide(hop1.KLIST, {
-            "kept back": facts.account_not_delegated or facts.protected_user,
-            "owner trusted": world.facts(owner).trusted_for_delegation, "trusted forest": world.beyond(user),
+            "kept back": facts.account_not_delegated or facts.protected_user or service.account_not_delegated,
+            "owner trusted": service.trusted_for_delegation, "trusted forest": world.beyond(user),
         }).split())
 
     def _without_ticket(self, why: str, refused: Expect) -> Arrival:

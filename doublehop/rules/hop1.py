@@ -249,7 +249,7 @@ FORWARD = Table(
 KLIST = Table(
     name="klist", question="Which flags does klist show of the service ticket?",
     facts={
-        "kept back": "the user is sensitive or a member of Protected Users",
+        "kept back": "the user is sensitive or a member of Protected Users, or the SPN's account is sensitive itself",
         "owner trusted": "the SPN's account is trusted for delegation",
         "trusted forest": "the user is of a trusted forest, so the ticket was asked for across the trust",
     },
@@ -266,7 +266,8 @@ KLIST = Table(
              why="The mark is about the service; the user's tickets are not forwardable all the same.",
              sources=("E-24", "C-19")),
         Rule(id="klist.none", then="",
-             why="No ticket of such a user is forwardable.", sources=("E-24", "C-19", "C-20")),
+             why="No ticket of such a user, or for such an account, is forwardable.",
+             sources=("E-24", "C-19", "C-20", "C-40")),
     ),
 )
 

@@ -52,7 +52,8 @@ def _on_anothers_connection(asked: Asked, request: Request, url: Url, place: Pla
     whose = asked.decide(channel.CONNECTION, {"shared": shared, "kept": kept})
     if whose != "the one before's":
         return None
-    return replace(arrival, expect=replace(arrival.expect, spn="", kdc="", offers=(), handshakes=0))
+    return replace(arrival, expect=replace(arrival.expect, spn="", kdc="", offers=(), handshakes=0, encryption=None,
+                                           session_key=None, ticket_flags=None))
 
 
 def _told(asked: Asked, request: Request, place: Place, caller: Caller, expect: Expect) -> Expect:

@@ -144,7 +144,8 @@ profiles = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.sa
                      canonicalise=st.booleans(),
                      port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans(),
                      channel_binding=st.booleans(), basic=st.booleans(),
-                     delegate=st.booleans(), encryption_types=st.just(()) | keytabs)
+                     delegate=st.booleans(),
+                     encryption_types=st.just(()) | keytabs.map(lambda some: (*some, Encryption.AES256)))
 asked = st.sampled_from([(), ("sql",), ("sql", "sql"), ("api.sql",), ("api", "sql"), ("api.api.books.sql", "books"),
                          ("partner-sql",), ("api.partner-sql", "sql")])
 paths = st.sampled_from(["", "/", "/app", "/app/x", "/appl"])

@@ -306,6 +306,11 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                        "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
     "trust with nothing": (f"given.trust.supported_encryption_types = []\n{PAGE}",
                            "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
+    "client without AES256": (f"when.client.encryption_types = ['RC4']\n{PAGE}", "when.client.encryption_types",
+                              "AES256, which the user's TGT is of"),
+    "HTTP/2 where anybody may come": (
+        f"given.front_ends.web1.sites.A.anonymousAuthentication.enabled = true\nwhen.http2 = true\n{PAGE}",
+        "when.get", "a site that takes Negotiate"),
     "client with DES": (f"when.client.encryption_types = ['DES']\n{PAGE}", "when.client.encryption_types",
                         "expected some of AES128, AES256, RC4"),
     "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",

@@ -10,10 +10,14 @@ TOLERANCE = 300
 STRENGTH = (Encryption.AES256, Encryption.AES128, Encryption.RC4)
 
 
-def unheard(asked: Asked, machine: str) -> str:
-    """Why the KDC does not hear a request for a ticket from this machine, or nothing when it does."""
+def unheard(asked: Asked, machine: str, *, beyond: bool = False) -> str:
+    """Why the KDC does not hear a request for a ticket from this machine, or nothing when it does.
+
+    `beyond` says that the partner's KDC alone is asked, from which no machine can be cut off.
+    """
     world = asked.world
-    answer = asked.decide(standing.REACH, {"KDC reachable": reaches(world, machine), "clock": _near(world, machine)})
+    answer = asked.decide(standing.REACH, {
+        "KDC reachable": beyond or reaches(world, machine), "clock": _near(world, machine)})
     return "" if answer == "heard" else answer
 
 

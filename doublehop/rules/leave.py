@@ -44,7 +44,8 @@ def _ask(asked: Asked, name: str, behind: list[str], leaving: Leaving) -> dict[s
 def _ticket(asked: Asked, spn: str, leaving: Leaving, *, beyond: str = "") -> tuple[str, Ticket | None]:
     """Why there is no ticket for a back end, or the ticket; `beyond` is the machine if it is of the other domain."""
     where, owner = ("exact", beyond) if beyond else asked.world.found(spn)
-    problem = (kdc.unheard(asked, leaving.machine) if leaving.credentials != "none" else "") or _unless(
+    at_home = bool(beyond) and leaving.credentials == "TGT" and asked.world.beyond(leaving.account)
+    problem = (kdc.unheard(asked, leaving.machine, beyond=at_home) if leaving.credentials != "none" else "") or _unless(
         "found", asked.decide(hop2.SERVICE, {"credentials": leaving.credentials, "found": where}))
     if problem:
         return problem, None

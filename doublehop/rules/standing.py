@@ -7,7 +7,8 @@ STATE = "what happened to it after signing in: `nothing` that matters, `disabled
 REACH = Table(
     name="reach", question="Does the KDC hear a request for a ticket?",
     facts={
-        "KDC reachable": "the machine that asks has a way to the domain controller",
+        "KDC reachable": "the machine that asks has a way to the domain controller; a user's TGT for a back end of the "
+                         "user's own domain needs that domain's alone",
         "clock": "its clock is within five minutes of the domain controller's",
     },
     rules=(

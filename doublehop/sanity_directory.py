@@ -8,7 +8,6 @@ from doublehop.errors import InputError
 from doublehop.model import Domain, Encryption, Given, Principal, RestrictNtlm, Role
 from doublehop.rules.world import World
 from doublehop.scope import Scope
-from doublehop.topology import Topology
 
 LONGEST_ACCOUNT = 20
 """The SAM refuses a longer sAMAccountName for a user."""
@@ -30,7 +29,7 @@ def check(given: Given, scope: Scope, where: str) -> None:
     _check_principals(given, scope, where)
     _check_keys(given, scope, where)
     _check_machines(given, scope, where)
-    _check_domains(given, scope.topology, where)
+    _check_domains(given, scope, where)
 
 
 def _check_names(given: Given, scope: Scope, where: str) -> None:
@@ -124,8 +123,9 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
             raise InputError(f"{where}.clocks.{name}", f"expected at most three hours, so that no TGT ends, not {by!r}")
 
 
-def _check_domains(given: Given, topology: Topology, where: str) -> None:
+def _check_domains(given: Given, scope: Scope, where: str) -> None:
     """Users alone are of the partner's domain, with facts about themselves; its clocks are those of the lab."""
+    topology = scope.topology
     beyond = {label: each for label, each in given.users.items() if each.domain is Domain.PARTNER}
     for label, facts in {**given.accounts, **given.computers}.items():
         _refuse(f"{where}: {label}", facts, "domain")
@@ -141,6 +141,11 @@ def _check_domains(given: Given, topology: Topology, where: str) -> None:
             raise InputError(f"{where}.after_sign_in.{label}", "unexpected for a user of the partner's domain")
     if beyond and topology.only(Role.CLIENT) in given.clocks:
         raise InputError(f"{where}.clocks", "unexpected of the client with users of the partner's domain")
+    named = [*given.duplicate_spns.values(), *(each for table in (given.users, given.accounts, given.computers)
+                                               for facts in table.values() for each in facts.spns)]
+    theirs = {scope.host(each) for each in topology.partner.machines}
+    if any(scope.fill(each).lower().partition("/")[2].partition(":")[0] in theirs for each in named):
+        raise InputError(where, "expected no SPN for a machine of the partner's domain in this one")
     types = given.trust.supported_encryption_types
     if not types or not KEYTAB_TYPES.issuperset(types):
         raise InputError(f"{where}.trust.supported_encryption_types",

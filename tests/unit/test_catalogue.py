@@ -306,6 +306,8 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                        "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
     "trust with nothing": (f"given.trust.supported_encryption_types = []\n{PAGE}",
                            "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
+    "the partner's SPN in this domain": (f"given.accounts.pool.spns = ['MSSQLSvc/{{sql2}}:1433']\n{PAGE}", "given",
+                                         "no SPN for a machine of the partner's domain"),
     "client without AES256": (f"when.client.encryption_types = ['RC4']\n{PAGE}", "when.client.encryption_types",
                               "AES256, which the user's TGT is of"),
     "HTTP/2 where anybody may come": (

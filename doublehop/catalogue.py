@@ -27,7 +27,6 @@ from doublehop.model import (
     RestrictNtlm,
     Role,
     Scenario,
-    Scheme,
     Trust,
     When,
 )
@@ -56,7 +55,7 @@ class Entry:
 
 
 TREE_KEYS = {"given", "when"}
-"""The SAM refuses a longer sAMAccountName for a user."""
+"""What another scenario may start from and change."""
 READ_ENTRY = TypeAdapter(Entry)
 READ_GIVEN = TypeAdapter(Given)
 READ_WHEN: Mapping[str, TypeAdapter[Any]] = {
@@ -212,7 +211,7 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
         yield Need.RBCD
     if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
         yield Need.TWO_FRONT_ENDS
-    if expect.scheme == Scheme.NTLM or given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+    if expect.ntlm or given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
         yield Need.NTLM
     if given.duplicate_spns or not all(each.aes_keys for each in principals):
         yield Need.OFFLINE_DIRECTORY

@@ -178,10 +178,6 @@ def explain_scenario(scenario_id: str) -> None:
     for number, scenario in enumerate(_load((scenario_id,), topology)):
         for line in [*([""] if number else []), *describe(scenario, topology)]:
             OUT.print(line, markup=False)
-        missing = rules.not_ruled_yet(scenario, topology)
-        if missing:
-            OUT.print(f"\nNot ruled yet: {', '.join(missing)}", markup=False)
-            continue
         OUT.print("\nDecided by", markup=False)
         for decision in rules.predict(scenario, topology).decisions:
             OUT.print(f"  {decision.told}", markup=False)

@@ -50,6 +50,7 @@ class LocalError(IntEnum):
     NO_MATCHING_KEY_VERSION = 230  # KRB5_KT_KVNONOTFOUND
     NO_CREDENTIALS_CACHE = 195  # KRB5_FCC_NOFILE
     TICKET_NOT_FOUND = 141  # KRB5_CC_NOTFOUND
+    SIGN_IN_FAILED = 210  # KRB5_PREAUTH_FAILED: no key in the keytab that the KDC would take
 
 
 NAMES: dict[int, str] = {each.value: each.name for table in (KrbError, LocalError) for each in table}

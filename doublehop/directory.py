@@ -178,11 +178,12 @@ def _after_sign_in(scope: Scope, label: str, before: Mapping[str, str], after: M
     if what.password_reset:
         yield {"do": "set-password", "dn": dn, "before": unicode_password(before[label]),
                "after": unicode_password(after[label])}
-    if not what.enabled:
+    if not what.enabled or what.change_password_at_logon:
+        # A password that never expires cannot be made to.
+        base = NORMAL_ACCOUNT | (0 if what.change_password_at_logon else DONT_EXPIRE_PASSWORD)
         yield modify(dn, "replace", "userAccountControl",
-                     [account_control(facts, NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD | ACCOUNT_DISABLE)])
+                     [account_control(facts, base | (0 if what.enabled else ACCOUNT_DISABLE))])
     if what.change_password_at_logon:
-        yield modify(dn, "replace", "userAccountControl", [account_control(facts, NORMAL_ACCOUNT)])
         yield {"do": "expire-password", "dn": dn}
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from doublehop import aside
+from doublehop.draw_ways import add_ways
+
 Tree = dict[str, Any]
 
 NAMES = ("A web1", "A web1", "A web1", "A web2")
@@ -58,7 +61,9 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
+        add_ways(self.random, given, when, self.front_end)
         self.other_domain(given, when)
+        aside.add_to(given, when, self.random)
         return _without_empty({"given": given, "when": when})
 
     def other_domain(self, given: Tree, when: Tree) -> None:
@@ -67,7 +72,7 @@ class _Hand:
             given["users"]["alice"]["domain"] = "partner"
             when.setdefault("client", {})["ntlm"] = False
         if self.likely(0.06):
-            when["back_ends"] = ["partner-sql"]
+            when["back_ends"] = self.one((["partner-sql"], ["partner-sql"], ["sql", "partner-sql"]))
             for lists in given["accounts"].values():
                 if self.likely(0.5):
                     lists["allowed_to_delegate_to"] = ["MSSQLSvc/{sql2}"]
@@ -181,7 +186,7 @@ class _Hand:
         for spn in moved:
             if given["accounts"] and self.likely(0.5):
                 given["accounts"][self.one(list(given["accounts"]))].setdefault("spns", []).append(spn)
-        if given["accounts"] and self.likely(0.06):
+        if given["accounts"] and self.likely(0.1):
             given["duplicate_spns"] = {self.one(list(given["accounts"])): self.one((f"HTTP/{host}", BACK_END_SPNS[0]))}
 
     def when(self, host: str, given: Tree) -> Tree:

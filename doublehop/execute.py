@@ -19,7 +19,6 @@ from doublehop.model import (
     Request,
     RestrictNtlm,
     Result,
-    Role,
     Scenario,
     Trust,
     Verdict,
@@ -82,16 +81,13 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
         try:
             if scenario.given.trust != Trust():
                 partner.set_trust(lab, scenario.given.trust)
-            _set_clocks(scenario, lab.topology.of(Role.FRONT_END), lab, clocks)
+            for name in scenario.given.clocks:
+                clocks.enter_context(lab.own_clock(name))
             _apply_to_machines(scenario, scope, lab, passwords)
             if default_ccache and isinstance(scenario.when, Request):
                 user = scenario.when.user
                 lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
-            undo[:0] = _change_after_sign_in(scope, lab, passwords)
-            _set_clocks(scenario, lab.topology.of(Role.CLIENT), lab, clocks)
-            if _denies_ntlm(scenario):
-                lab.restrict_ntlm(deny=True)
-            _cut_off(scope, lab, cut=True)
+            undo[:0] = _happen(scenario, scope, lab, passwords)
             yield Applied(scope=scope, passwords=passwords)
         except LabError as failure:
             lab.broken = str(failure).splitlines()[0]
@@ -101,11 +97,21 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
                 _take_back(scenario, scope, lab, undo)
 
 
-def _set_clocks(scenario: Scenario, machines: list[str], lab: Lab, until: ExitStack) -> None:
-    """Let the clocks of these machines be as wrong as the scenario says."""
-    for name in machines:
-        if name in scenario.given.clocks:
-            until.enter_context(lab.clock_off(name, scenario.given.clocks[name]))
+def _happen(scenario: Scenario, scope: Scope, lab: Lab, passwords: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What happens once users have signed in and services have started; gives how to take changes back."""
+    given = scenario.given
+    if given.after_sign_in or given.clocks or given.dc_unreachable_from:
+        pending = [lab.front_end(name).send("start_services", ntlm=Need.NTLM in scenario.needs)
+                   for name in web_servers(given, scenario.when, lab.topology)]
+        for each in pending:
+            each.result()
+    undo = _change_after_sign_in(scope, lab, passwords)
+    for name, by in given.clocks.items():
+        lab.agents[name].ask("set_clock", by=by)
+    if _denies_ntlm(scenario):
+        lab.restrict_ntlm(deny=True)
+    _cut_off(scope, lab, cut=True)
+    return undo
 
 
 def _change_after_sign_in(scope: Scope, lab: Lab, passwords: Mapping[str, str]) -> list[dict[str, Any]]:

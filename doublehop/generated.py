@@ -13,11 +13,13 @@ from typing import Any
 from doublehop import catalogue, rules
 from doublehop.draw import Tree, draw
 from doublehop.errors import InputError
-from doublehop.model import Expect, Need, Scenario, Scheme
+from doublehop.model import Expect, Need, Request, Scenario, Scheme
+from doublehop.rules import Prediction, hop1
 from doublehop.rules.world import HOST_STANDS_FOR, World
 from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 
+HTTP_OK = 200
 DULL = 0.35
 """How many of those that never reach a page by Kerberos are kept; the others are many and alike."""
 
@@ -37,13 +39,26 @@ def admitted(scenario_id: str, tree: Tree, topology: Topology) -> Scenario | Non
         asked = catalogue.question(scenario_id, tree, topology)
     except InputError:
         return None
-    if rules.not_ruled_yet(asked, topology) or not directory_takes(scope_of(scenario_id, asked.given, topology)):
+    if not directory_takes(scope_of(scenario_id, asked.given, topology)):
         return None
+    ntlm = False
+    if isinstance(asked.when, Request) and asked.when.after:
+        alone = dataclasses.replace(asked.when, user=asked.when.after, after="")
+        before = rules.predict(dataclasses.replace(asked, when=alone), topology)
+        if before.expect.status != HTTP_OK:
+            return None  # whoever asks before is to have the page
+        ntlm = _asks_about_ntlm(before)
     prediction = rules.predict(asked, topology)
     sources = tuple(dict.fromkeys(each for one in prediction.decisions for each in one.rule.sources))
-    needs = asked.needs if prediction.expect.scheme != Scheme.NTLM else (*asked.needs, Need.NTLM)
+    needs = (*asked.needs, Need.NTLM) if ntlm or _asks_about_ntlm(prediction) else asked.needs
     return dataclasses.replace(asked, expect=prediction.expect, sources=sources, needs=needs,
                                why="; ".join(each.told for each in prediction.decisions))
+
+
+def _asks_about_ntlm(prediction: Prediction) -> bool:
+    """Whether the domain controller is asked about NTLM, even if something else lets the user in after that."""
+    answers = {one.then for one in prediction.decisions if one.question == hop1.NTLM.question}
+    return any(each == Scheme.NTLM or each.startswith("STATUS_") for each in answers)
 
 
 def directory_takes(scope: Scope) -> bool:
@@ -117,8 +132,10 @@ def as_toml(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def as_file(scenario: Scenario, told: list[str], topology: Topology) -> str:
     """A scenario as a file that is ready to join the catalogue; `told` says in comments what was seen."""
     name = scenario.id.partition("::")[2]
-    spn = _with_labels(scenario.expect.spn, scope_of(scenario.id, scenario.given, topology))
-    scenario = dataclasses.replace(scenario, expect=dataclasses.replace(scenario.expect, spn=spn))
+    scope = scope_of(scenario.id, scenario.given, topology)
+    spn = _with_labels(scenario.expect.spn, scope)
+    offers = scenario.expect.offers and tuple(_with_labels(each, scope) for each in scenario.expect.offers)
+    scenario = dataclasses.replace(scenario, expect=dataclasses.replace(scenario.expect, spn=spn, offers=offers))
     expect = {key: value for key, value in dataclasses.asdict(scenario.expect).items() if value != _default(key)}
     tree = {"title": f"What the rules make of {scenario.id}", "why": scenario.why, "sources": list(scenario.sources),
             **scenario.raw, "expect": expect}

@@ -27,18 +27,20 @@ MODULES = {
     Role.CLIENT: "doublehop.machine.client",
 }
 ADMINISTRATOR = "Administrator"
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+OWN_CLOCK = ("LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "FAKETIME_NO_CACHE=1",
+             "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_TIMESTAMP_FILE=/run/clock")
+"""How a process reads the time from a clock that can be set; without that file it is right."""
 
 
 class Agent:
     """The agent of one machine: operations by name, answers or LabError.
 
-    With a `clock` such as `+10m` it lives at another time than the rest of the lab.
+    With a clock of its own it can live at another time than the rest of the lab (`set_clock`).
     """
 
-    def __init__(self, machine: Machine, clock: str = "") -> None:
+    def __init__(self, machine: Machine, *, own_clock: bool = False) -> None:
         self.machine = machine
-        shifted = ("env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME={clock}") if clock else ()
+        shifted = ("env", *OWN_CLOCK) if own_clock else ()
         self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", MODULES[machine.role])
         self._asked = 0
         self._answers: dict[int, Any] = {}
@@ -167,16 +169,19 @@ class Lab:
                 for label in labels}
 
     @contextmanager
-    def clock_off(self, name: str, by: str) -> Iterator[None]:
-        """A machine whose clock is off: another agent stands in for its own, which is left as it is."""
+    def own_clock(self, name: str) -> Iterator[None]:
+        """A machine whose clock can go wrong: another agent stands in for its own, which is left as it is."""
         own = self.front_end(name)
         if own.machine.role is Role.FRONT_END:
-            own.ask("configure", config={"sites": {}}, accounts={}, fixed={}, pages={})  # its ports are the other's now
-        other = Agent(own.machine, by)
+            own.ask("stop_services")
+        other = Agent(own.machine, own_clock=True)
         try:
             other.ask("start", **self.started[name])
             self.agents[name] = other
             yield
+            other.ask("set_clock", by="")
+            if own.machine.role is Role.FRONT_END:
+                other.ask("stop_services")
         finally:
             self.agents[name] = own
             other.close()

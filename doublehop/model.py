@@ -228,8 +228,8 @@ class ClientProfile:
     `integrated` off makes it pass over Negotiate (row E-01). `ntlm` lets it go on with NTLM where the KDC knows
     no such SPN, or where nothing but NTLM is offered. `basic` is a user who types name and password when the
     site asks for them, after everything else was tried. `encryption_types` are those that the client's policy allows
-    for Kerberos; all that its library knows when empty. `delegate` off is a site on no list of those that the
-    browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
+    for Kerberos, AES256 among them; all that its library knows when empty. `delegate` off is a site on no list of
+    those that the browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
 
     With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
     client that honours ok-as-delegate, and `always` as one that does not.
@@ -334,6 +334,11 @@ class Expect:
     ticket_flags: tuple[str, ...] | None = None
     unasked: str = ""
     directory: str = ""
+
+    @property
+    def ntlm(self) -> bool:
+        """Whether the domain controller is asked about NTLM: it lets somebody in, or says its status."""
+        return self.scheme == Scheme.NTLM or self.error.startswith("STATUS_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

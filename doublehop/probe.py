@@ -18,11 +18,13 @@ from doublehop.model import (
     Registration,
     Request,
 )
+from doublehop.rules.world import World, url_at
 from doublehop.scope import Scope, referral_to, web_servers
 from doublehop.wait import until
 
 LOG_SECONDS = 5
 INTERNAL_ERROR = 500
+NO_LOGON_SERVERS = "STATUS_NO_LOGON_SERVERS"
 
 
 def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
@@ -30,22 +32,24 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
 
     The user's password goes along: NTLM and Basic are made from it, as from what Windows keeps of a sign-in.
     """
+    servers = [lab.front_end(each) for each in web_servers(scope.given, request, scope.topology)]
+    controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
+    marks = [(each, each.ask("log_mark")) for each in controllers]  # before anybody asks: a pool keeps its tickets
     if request.after:
         before = _asked_by(request.after, request, scope, passwords, lab)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
-    servers = [lab.front_end(each) for each in web_servers(scope.given, request, scope.topology)]
-    controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
-    marks = [(each, each.ask("log_mark")) for each in controllers]
+        for each in servers:  # who was refused on the way of that request does not matter
+            each.ask("forget_log")
     client = _asked_by(request.user, request, scope, passwords, lab)
     if client.unasked:
         return Observation(client=client)
     page = _page(client)
-    _refuse_a_failing_lab(client, page, servers)
+    _refuse_a_failing_lab(client, page, scope, servers)
     return Observation(
         client=client,
         front_end=_front_end(page, servers),
-        back_ends={name: _back_end(each, servers) for name, each in page.get("back_ends", {}).items()},
+        back_ends={name: _back_end(name, each, scope, servers) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, marks),
     )
 
@@ -79,11 +83,14 @@ def _page(client: ClientSaw) -> dict[str, Any]:
     return page
 
 
-def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], servers: Sequence[Agent]) -> None:
+def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, servers: Sequence[Agent]) -> None:
     """A front end that stumbles, or a database that is not there, says nothing about delegation."""
     if client.status >= INTERNAL_ERROR:
         lines = [line for each in servers for line in each.log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
+    refusal = _last_refusal(servers)
+    if refusal and refusal["error"] == NO_LOGON_SERVERS and refusal["server"] not in scope.given.dc_unreachable_from:
+        raise LabError(f"{refusal['server']} found no domain controller to check NTLM: {refusal['native']}")
     for name, saw in page.get("back_ends", {}).items():
         if saw.get("error") == "BACK_END_UNREACHABLE":
             raise LabError(f"back end {name} is not there: {saw['native']}")
@@ -97,17 +104,23 @@ def _front_end(page: dict[str, Any], servers: Sequence[Agent]) -> FrontEndSaw | 
     return FrontEndSaw(error=refusal["error"], native=refusal["native"]) if refusal else None
 
 
-def _back_end(told: Mapping[str, Any], servers: Sequence[Agent]) -> BackEndSaw:
+def _back_end(name: str, told: Mapping[str, Any], scope: Scope, servers: Sequence[Agent]) -> BackEndSaw:
     """What the page says of a back end; of a page that refused, the reason is in that server's own log."""
     saw = BackEndSaw(**{key: value for key, value in told.items() if key != "login"})
-    refusal = _last_refusal(servers) if saw.error == "HTTP_401" else None
+    refusal = _last_refusal(_serving(name, scope, servers)) if saw.error == "HTTP_401" else None
     return dataclasses.replace(saw, error=refusal["error"], native=refusal["native"]) if refusal else saw
 
 
+def _serving(name: str, scope: Scope, servers: Sequence[Agent]) -> Sequence[Agent]:
+    """Which web server a page among the back ends is on; of a chain such as `api.books` it is the last link's."""
+    place = World(scope).place(url_at(scope.page(name.rpartition(".")[2])), from_client=False)
+    return [each for each in servers if each.machine.name == place.machine] if place else servers
+
+
 def _last_refusal(servers: Sequence[Agent]) -> dict[str, Any] | None:
-    """The last token that a web server took for nobody's, with its reason."""
-    pending = [each.send("log") for each in servers]
-    logs = [each for log in pending for each in log.result()]
+    """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
+    pending = [(each.machine.name, each.send("log")) for each in servers]
+    logs = [{"server": name, **each} for name, log in pending for each in log.result()]
     return next((each for each in reversed(logs) if each["error"]), None)
 
 

@@ -67,7 +67,7 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
     yield from _compare("client", "error", expect.kdc, saw.error)
     yield from _compare("client", "status", expect.status, saw.status)
     if expect.offers is not None:
-        yield from _compare("client", "offers", expect.offers, saw.offers)
+        yield from _compare("client", "offers", tuple(map(scope.fill, expect.offers)), saw.offers)
     if expect.handshakes is not None:
         yield from _compare("client", "handshakes", expect.handshakes, saw.handshakes)
     if expect.http is not None:
@@ -80,7 +80,7 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
         yield from _compare("client", "token", expect.scheme, told_by_its_token(saw))
     if spn and scope.client_reaches_dc:
         refused = _refused_referral(scope.topology.realm, observation.kdc)
-        line = _line_for(spn, observation.kdc) or refused or _unread(observation.kdc)
+        line = _line_for(spn, expect.kdc, observation.kdc) or refused or _unread(observation.kdc)
         yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
@@ -117,8 +117,10 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
-        beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if name in BEYOND else None
-        line = _line_for(service, observation.kdc) or beyond or _ticket_to_itself(observation.kdc)
+        across = name.rpartition(".")[2] in BEYOND
+        beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if across else None
+        line = (_line_for(service, expect.fails[name], observation.kdc) or beyond
+                or _ticket_to_itself(observation.kdc))
         yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
 
 
@@ -134,9 +136,13 @@ def service_of(name: str, scope: Scope) -> str:
     return BACK_END_SERVICES[last] + (across.fqdn(across.only(Role.BACK_END)) if last in BEYOND else "")
 
 
-def _line_for(service: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last ticket request for a service."""
-    matching = _tickets(service, lines)
+def _line_for(service: str, error: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """A ticket request for a service, the one that was answered so if there is one.
+
+    Several may ask for one service: the links of a chain, and whoever asked just before. Of each the last word counts.
+    """
+    last = {(each.client, each.impersonated): each for each in _tickets(service, lines)}
+    matching = [each for each in last.values() if each.error == error] or list(last.values())
     return matching[-1] if matching else None
 
 

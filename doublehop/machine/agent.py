@@ -105,6 +105,15 @@ def bring_up_network(*, address: str, prefix: int) -> None:
     ))
 
 
+def set_clock(*, by: str) -> None:
+    """Let this agent's clock be off by so much from now on, or right again; it was started with one of its own."""
+    path = Path(os.environ["FAKETIME_TIMESTAMP_FILE"])
+    if by:
+        path.write_text(f"{by}\n")
+    else:
+        path.unlink(missing_ok=True)
+
+
 def cut_off(*, address: str, cut: bool) -> None:
     """Make one address unreachable from this machine, or reachable again."""
     run("ip", "route", "add" if cut else "del", "unreachable", f"{address}/32")

@@ -27,7 +27,7 @@ import spnego.exceptions
 from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, until
+from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock, until
 from doublehop.machine.directory import Change, Directory
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 from doublehop.machine.klist import ticket
@@ -40,6 +40,7 @@ AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
 CURL = "curl"
+STRONGEST_FIRST = ("AES256", "AES128", "RC4")
 TOKEN_START = 4
 """So many letters of a token tell Kerberos from NTLM (row E-23)."""
 
@@ -123,6 +124,7 @@ def sign_in(*, principal: str, password: str, default: bool = False) -> str:
 
     With `default` the ticket goes to the machine's default ccache, for programs run by hand.
     """
+    os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[True])  # and not what the last request's client may do
     ccache = DEFAULT_CCACHE if default else _ccache(principal)
     ccache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)
@@ -235,11 +237,11 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
 
 
 def _krb5_config(profile: dict[str, Any]) -> Path:
-    """The library's configuration for a client of this kind."""
+    """The library's configuration for a client of this kind; as on Windows its types are no order of preference."""
     path = KRB5_BY_FLAG_POLICY[profile["honour_ok_as_delegate"]]
     if not profile["encryption_types"]:
         return path
-    allowed = " ".join(ENCTYPES[each] for each in profile["encryption_types"])
+    allowed = " ".join(ENCTYPES[each] for each in STRONGEST_FIRST if each in profile["encryption_types"])
     limited = path.read_text().replace("[libdefaults]\n", f"[libdefaults]\n    permitted_enctypes = {allowed}\n")
     KRB5_LIMITED.write_text(limited)
     return KRB5_LIMITED
@@ -293,5 +295,5 @@ if __name__ == "__main__":
     serve({
         "start": start, "change": change, "attempt": attempt, "read": read, "sign_in": sign_in,
         "sign_out": sign_out, "probe": probe, "set_hosts": set_hosts, "reconnect": reconnect, "cut_off": cut_off,
-        "trust": trust, "administer": administer,
+        "trust": trust, "set_clock": set_clock, "administer": administer,
     })

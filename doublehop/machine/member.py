@@ -12,12 +12,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from doublehop.machine.agent import until
 
 CONFIGURATION = Path("/state/smb.conf")
 SECRETS = Path("/state/private/secrets.tdb")
+REMEMBERED = Path("/state/lock/gencache.tdb")
+"""Where winbindd keeps for half a minute that no domain controller answered."""
 FOLDERS = ("/state/private", "/state/state", "/state/cache", "/state/lock", "/run/samba", "/var/log/samba")
 READY_SECONDS = 20
 RETRY_SECONDS = 4.0
@@ -36,9 +39,24 @@ class Member:
     realm: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _winbindd: "subprocess.Popen[bytes] | None" = None
+    _alone: bool = False
+
+    def cut_off(self, *, cut: bool) -> None:
+        """The domain controller has gone, or is there again; winbindd would take its time to notice either."""
+        self._alone = cut
+        self.end()
+        REMEMBERED.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """End winbindd; the next message that needs it starts it again."""
+        with self._lock:
+            self._end()
 
     def ready(self) -> None:
-        """Have winbindd up and trusted by the domain controller; raises TimeoutError when that does not come about."""
+        """Have winbindd up and trusted by the domain controller, if there is one.
+
+        Raises TimeoutError when that does not come about.
+        """
         with self._lock:
             if self._winbindd is not None and self._winbindd.poll() is None:
                 return
@@ -53,17 +71,21 @@ class Member:
             ["winbindd", "--foreground", "--no-process-group"], stdin=subprocess.DEVNULL, stdout=sys.stderr.buffer,
         )
         try:
-            until("winbindd", RETRY_SECONDS, _trusted)
+            until("winbindd", RETRY_SECONDS, partial(_answers, "--ping" if self._alone else "--check-secret"))
         except TimeoutError:
-            self._winbindd.terminate()
-            self._winbindd.wait(ASK_SECONDS)
-            self._winbindd = None
+            self._end()
             return False
         return True
 
+    def _end(self) -> None:
+        if self._winbindd is not None:
+            self._winbindd.terminate()
+            self._winbindd.wait(ASK_SECONDS)
+            self._winbindd = None
 
-def _trusted() -> bool | None:
-    asked = subprocess.run(["wbinfo", "--check-secret"], capture_output=True, timeout=ASK_SECONDS, check=False)
+
+def _answers(question: str) -> bool | None:
+    asked = subprocess.run(["wbinfo", question], capture_output=True, timeout=ASK_SECONDS, check=False)
     return asked.returncode == 0 or None
 
 

@@ -6,8 +6,10 @@ The front end lives in this process; the agent hands it configurations and gives
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
+import gssapi
 from pydantic import TypeAdapter
 
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
@@ -25,6 +27,7 @@ READ_FRONT_END = TypeAdapter(FrontEnd)
 _loop = asyncio.new_event_loop()
 _running: dict[str, Server] = {}
 _unlocked: list[keys.Account] = []
+_member: list[member.Member] = []
 _proxies: list[ReverseProxy] = []
 _directory: dict[str, Any] = {}
 """How the machine itself asks the directory for the passwords of gMSAs."""
@@ -41,6 +44,7 @@ def start(*, address: str, prefix: int, account: dict[str, Any], domain: dict[st
     bring_up_network(address=address, prefix=prefix)
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     joined = member.join(**domain, password=account["password"])
+    _member[:] = [joined]
     _running["server"] = Server(Machine(
         keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()},
         Helpers(joined.ready, joined.domain, joined.realm),
@@ -91,12 +95,28 @@ def _unlock_managed(*, dn: str, name: str, principal: str, salt: str, kvno: int)
     return keys.unlock_with(keytab, name=name, principal=principal)
 
 
-def cut_off(*, address: str, cut: bool) -> None:
-    """Make the domain controller unreachable or reachable again; services have signed in before it goes."""
-    if cut:
-        for each in (_running["server"].machine.account, *_unlocked):
+def start_services(*, ntlm: bool) -> None:
+    """Have every account of this machine sign in that can, before something happens that could keep it from that.
+
+    With `ntlm` the machine is also ready to have NTLM checked, which otherwise waits for the first message.
+    """
+    for each in (_running["server"].machine.account, *_unlocked):
+        with suppress(gssapi.exceptions.GSSError):  # the keytab has no key that the directory would take
             each.sign_in()
+    if ntlm:
+        _member[0].ready()
+
+
+def stop_services() -> None:
+    """Leave the machine's ports and its membership to another agent, or to the machine's own again."""
+    configure(config={"sites": {}}, accounts={}, fixed={}, pages={})
+    _member[0].end()
+
+
+def cut_off(*, address: str, cut: bool) -> None:
+    """Make the domain controller unreachable or reachable again."""
     agent.cut_off(address=address, cut=cut)
+    _member[0].cut_off(cut=cut)
 
 
 def log() -> list[dict[str, Any]]:
@@ -104,8 +124,15 @@ def log() -> list[dict[str, Any]]:
     return list(_running["server"].log)
 
 
+def forget_log() -> None:
+    """Log from here on."""
+    _running["server"].log.clear()
+
+
 if __name__ == "__main__":
     serve({
-        "start": start, "configure": configure, "log": log, "set_proxy": set_proxy, "cut_off": cut_off,
-        "request_certificate": certificates.request_certificate, "take_certificate": certificates.take_certificate,
+        "start": start, "configure": configure, "log": log, "forget_log": forget_log, "set_proxy": set_proxy,
+        "cut_off": cut_off, "start_services": start_services, "stop_services": stop_services,
+        "set_clock": agent.set_clock, "request_certificate": certificates.request_certificate,
+        "take_certificate": certificates.take_certificate,
     })

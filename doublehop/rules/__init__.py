@@ -4,13 +4,12 @@
 tests hold the first two together, a lab the last.
 """
 
-from doublehop.rules import hop1, hop2, registration
+from doublehop.rules import channel, hop1, hop2, keys, registration, sizes, standing
 from doublehop.rules.asked import Prediction
 from doublehop.rules.predict import predict
 from doublehop.rules.table import PLATFORMS, SAMBA, WINDOWS, Decision, Rule, Table
-from doublehop.rules.unruled import not_ruled_yet
 
-TABLES = (*hop1.TABLES, *hop2.TABLES, *registration.TABLES)
+TABLES = (*hop1.TABLES, *channel.TABLES, *standing.TABLES, *keys.TABLES, *sizes.TABLES, *hop2.TABLES,
+          *registration.TABLES)
 
-__all__ = ["PLATFORMS", "SAMBA", "TABLES", "WINDOWS", "Decision", "Prediction", "Rule", "Table", "not_ruled_yet",
-           "predict"]
+__all__ = ["PLATFORMS", "SAMBA", "TABLES", "WINDOWS", "Decision", "Prediction", "Rule", "Table", "predict"]

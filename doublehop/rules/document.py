@@ -5,27 +5,20 @@ from collections.abc import Iterator
 
 from doublehop import departures
 from doublehop.rules import TABLES, Rule, Table
-from doublehop.rules.unruled import FACTS
 
 HEAD = """\
 # Decision table
 
 Made from `doublehop/rules/`; a test compares the two. Each table answers one question; the first row that fits decides,
 and an empty cell does not matter to its row. `doublehop explain ID` names the row that decided at each step.
-Sources are rows of `fixtures/behaviours.toml`. A row marked *Windows* is not what this lab does: see the departures at
-the end.
-"""
-UNRULED = """\
-## What these tables do not cover yet
-
-A scenario with one of these facts has a published outcome and is run, but no prediction (`rules.not_ruled_yet`):
+Sources are rows of `fixtures/behaviours.toml`. A row marked *Windows* or *Samba* counts on that platform only: see the
+departures at the end.
 """
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(line for table in TABLES for line in _table(table)), *_departures(), UNRULED,
-                      *(f"- {each}" for each in FACTS), ""])
+    return "\n".join([HEAD, *(line for table in TABLES for line in _table(table)), *_departures()])
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -39,7 +32,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _row(rule: Rule, facts: list[str]) -> str:
     cells = [_cell(rule.when.get(name, "")) for name in facts]
-    name = f"`{rule.id}`" + (" (*Windows*)" if rule.platform else "")
+    name = f"`{rule.id}`" + (f" (*{rule.platform.capitalize()}*)" if rule.platform else "")
     return f"| {' | '.join([name, *cells, f'**{rule.then}**', rule.why, ', '.join(rule.sources)])} |"
 
 

@@ -1,5 +1,6 @@
 """The tables of hop 1: which SPN the client asks for, whose ticket it gets, and whether the site can open it."""
 
+from doublehop.rules.standing import STATE
 from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 NAME = Table(
@@ -95,13 +96,10 @@ CHALLENGE = Table(
 TICKET = Table(
     name="ticket", question="What does the KDC answer to the browser?",
     facts={
-        "KDC reachable": "the client has a way to the domain controller",
         "found": "where the SPN is: `exact`, `twice`, `through HOST` (sPNMappings), `by the computer's name` (no HOST "
                  "name, but the host begins with a computer's name), `HOST and another's name` or `nowhere`",
     },
     rules=(
-        Rule(id="ticket.no-kdc", when={"KDC reachable": False}, then="NO_KDC_REACHABLE",
-             why="Nobody answers for tickets.", sources=("A-02",)),
         Rule(id="ticket.unknown", when={"found": "nowhere"}, then="KDC_ERR_S_PRINCIPAL_UNKNOWN",
              why="No account holds the name, so there is no key to seal a ticket with.", sources=("A-01", "S-12")),
         Rule(id="ticket.twice-on-windows", platform=WINDOWS, when={"found": "twice"},
@@ -132,11 +130,14 @@ NTLM = Table(
     name="ntlm", question="Without a ticket, does the browser get in by NTLM?",
     facts={
         "client": "the client's policy allows outgoing NTLM",
-        "ticket": "why there is none: `refused` by the KDC, `no KDC` or `not asked`",
+        "ticket": "why there is none: `unknown SPN`, `no KDC`, `another error` or `not asked`",
         "inside Negotiate": "Negotiate is offered and the browser takes it",
         "Negotiate": "one of the providers is Negotiate, and not Negotiate:Kerberos",
         "NTLM": "one of the providers is NTLM",
+        "DC reachable": "the server has a way to the domain controller",
         "protected": "the user is a member of Protected Users",
+        "state": STATE,
+        "bound": "the site takes a message with the binding that it has",
         "domain": "the domain's policy takes NTLM",
     },
     rules=(
@@ -144,15 +145,25 @@ NTLM = Table(
              why="Nothing else is sent.", sources=("E-26", "A-18")),
         Rule(id="ntlm.no-kdc", when={"ticket": "no KDC"}, then="refused",
              why="NTLM is for names that the KDC does not know, and nobody said so.", sources=("A-02",)),
+        Rule(id="ntlm.another-error", when={"ticket": "another error"}, then="refused",
+             why="The KDC knows the name; what it objects to is no reason for NTLM.", sources=("E-20", "H-10")),
+        Rule(id="ntlm.not-offered", when={"inside Negotiate": False, "NTLM": False}, then="refused",
+             why="The only offer is one that the browser passes over.", sources=("S-08", "S-07")),
+        Rule(id="ntlm.not-bound", when={"bound": False}, then="SEC_E_BAD_BINDINGS",
+             why="Extended protection is for NTLM too, and it is looked at first.", sources=("B-25", "A-01")),
         Rule(id="ntlm.kerberos-only", when={"inside Negotiate": True, "Negotiate": False},
              then="SEC_E_UNSUPPORTED_FUNCTION",
              why="Negotiate:Kerberos takes no NTLM message.", sources=("B-18",)),
-        Rule(id="ntlm.not-offered", when={"inside Negotiate": False, "NTLM": False}, then="refused",
-             why="The only offer is one that the browser passes over.", sources=("S-08", "S-07")),
+        Rule(id="ntlm.no-dc", when={"DC reachable": False}, then="STATUS_NO_LOGON_SERVERS",
+             why="The server has nobody to ask about the answer to its challenge.", sources=("H-20", "S-06")),
         Rule(id="ntlm.denied-in-the-domain", when={"domain": False}, then="STATUS_NTLM_BLOCKED",
              why="The domain controller refuses every NTLM logon.", sources=("E-26",)),
         Rule(id="ntlm.protected", when={"protected": True}, then="STATUS_ACCOUNT_RESTRICTION",
              why="The domain controller checks no NTLM for protected users.", sources=("C-20",)),
+        Rule(id="ntlm.disabled", when={"state": "disabled"}, then="STATUS_ACCOUNT_DISABLED",
+             why="The domain controller looks at the account each time.", sources=("H-20",)),
+        Rule(id="ntlm.expired", when={"state": "password expired"}, then="STATUS_PASSWORD_MUST_CHANGE",
+             why="NTLM is a sign-in, and the password has to be changed at the next one.", sources=("H-20",)),
         Rule(id="ntlm.in", then="NTLM",
              why="The domain controller checks the answer to the challenge; no ticket comes along.",
              sources=("A-01", "S-06", "S-10")),
@@ -184,20 +195,29 @@ KEY = Table(
 
 OPEN = Table(
     name="open", question="Does the ticket open?",
-    facts={"key": "whose key is tried", "same account": "it is the key of the account that holds the SPN"},
+    facts={
+        "key": "whose key is tried", "same account": "it is the key of the account that holds the SPN",
+        "type held": "the server has the key of the ticket's type",
+        "old": "the account got a new password since the server got its keys",
+    },
     rules=(
         Rule(id="open.no-key", when={"key": "nobody"}, then="SEC_E_NO_CREDENTIALS",
              why="There is no key to try.", sources=("B-09",)),
-        Rule(id="open.same", when={"same account": True}, then="opened",
-             why="SPN and key belong to one account.", sources=("S-02", "S-14")),
-        Rule(id="open.other", then="KRB_AP_ERR_MODIFIED",
+        Rule(id="open.other", when={"same account": False}, then="KRB_AP_ERR_MODIFIED",
              why="The ticket is sealed for another account's key.", sources=("A-09", "S-04")),
+        Rule(id="open.another-type", when={"type held": False}, then="KRB_AP_ERR_MODIFIED",
+             why="Keys of one password are different keys for each type.", sources=("G-04", "G-09", "A-09")),
+        Rule(id="open.old", when={"old": True}, then="KRB_AP_ERR_MODIFIED",
+             why="The KDC seals with the key of the new password.", sources=("G-05", "A-09")),
+        Rule(id="open.same", then="opened",
+             why="SPN and key belong to one account.", sources=("S-02", "S-14")),
     ),
 )
 
 FORWARD = Table(
     name="forward", question="Does the user's TGT come along?",
     facts={
+        "has TGT": "whoever asks has a TGT, and no more than a proxy ticket otherwise (S4U2Proxy)",
         "sensitive": "the user is sensitive and cannot be delegated",
         "protected": "the user is a member of Protected Users",
         "owner trusted": "the SPN's account is trusted for delegation, so the ticket says ok-as-delegate",
@@ -206,6 +226,8 @@ FORWARD = Table(
         "asks": "the client is set up to delegate to the site",
     },
     rules=(
+        Rule(id="forward.proxy-ticket", when={"has TGT": False}, then="kept",
+             why="S4U2Proxy gives tickets and no TGT, so a server has none to forward.", sources=("C-27", "C-04")),
         Rule(id="forward.not-asked", when={"asks": False}, then="kept",
              why="A client that is not set up to delegate to a site sends no TGT there, whatever the KDC says.",
              sources=("E-06", "E-15")),
@@ -227,20 +249,25 @@ FORWARD = Table(
 KLIST = Table(
     name="klist", question="Which flags does klist show of the service ticket?",
     facts={
-        "kept back": "the user is sensitive or a member of Protected Users",
+        "kept back": "the user is sensitive or a member of Protected Users, or the SPN's account is sensitive itself",
         "owner trusted": "the SPN's account is trusted for delegation",
+        "trusted forest": "the user is of a trusted forest, so the ticket was asked for across the trust",
     },
     rules=(
+        Rule(id="klist.across", when={"kept back": False, "trusted forest": True}, then="forwardable",
+             why="The ticket that leads across a forest trust does not say ok-as-delegate, nor what is got with it.",
+             sources=("E-24", "C-25")),
         Rule(id="klist.both", when={"kept back": False, "owner trusted": True}, then="forwardable ok_as_delegate",
              why="The KDC marks tickets for whom it trusts with any user's TGT.", sources=("E-24", "C-02")),
         Rule(id="klist.forwardable", when={"kept back": False}, then="forwardable",
              why="The ticket may become evidence for another (S4U2Proxy); the TGT is not for this service.",
              sources=("E-24", "C-01")),
-        Rule(id="klist.delegate", when={"owner trusted": True}, then="ok_as_delegate",
+        Rule(id="klist.delegate", when={"owner trusted": True, "trusted forest": False}, then="ok_as_delegate",
              why="The mark is about the service; the user's tickets are not forwardable all the same.",
              sources=("E-24", "C-19")),
         Rule(id="klist.none", then="",
-             why="No ticket of such a user is forwardable.", sources=("E-24", "C-19", "C-20")),
+             why="No ticket of such a user, or for such an account, is forwardable.",
+             sources=("E-24", "C-19", "C-20", "C-40")),
     ),
 )
 

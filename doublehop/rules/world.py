@@ -5,20 +5,23 @@ These are look-ups, not judgements: where something is registered or bound, and 
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from doublehop.directory import NO_RECORD
 from doublehop.frontend import (
+    HTTPS,
     AnonymousAuthentication,
     Application,
+    BasicAuthentication,
+    Binding,
     FrontEnd,
     Pool,
     Site,
     WindowsAuthentication,
     parse_binding,
 )
-from doublehop.model import Given, Principal, Request, Role
+from doublehop.model import AfterSignIn, Given, Principal, Proxy, Request, Role
 from doublehop.scope import Scope
 
 HOST_STANDS_FOR = frozenset({
@@ -31,18 +34,26 @@ HOST_STANDS_FOR = frozenset({
 })
 """The service classes of sPNMappings that HOST answers for (row S-19)."""
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a URL leads: a web server's application, with what it inherits from its site."""
+    """Where a URL leads: a web server's application, with what it inherits from its site.
+
+    `secure` says that the server is asked over TLS; `proxy` is what stands between, if anything does.
+    """
 
     machine: str
     application: Application
     pool: Pool
     windows: WindowsAuthentication
     anonymous: AnonymousAuthentication
+    basic: BasicAuthentication
+    secure: bool = False
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Url:
     host: str
     port: int
     path: str
+    scheme: str = "http"
 
     @property
     def is_address(self) -> bool:
@@ -65,8 +77,13 @@ class Url:
 
 def url_of(request: Request, scope: Scope) -> Url:
     """The request's URL, taken apart."""
-    parts = urlsplit(scope.fill(request.get))
-    return Url(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80), parts.path or "/")
+    return url_at(scope.fill(request.get))
+
+
+def url_at(text: str) -> Url:
+    """A URL, taken apart."""
+    parts = urlsplit(text)
+    return Url(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80), parts.path or "/", parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,22 @@ class World:
     def beyond(self, label: str) -> bool:
         """Whether an account is of the trusted forest."""
         return self.scope.domain_of(label) is not self.scope.topology
+
+    def state(self, label: str) -> str:
+        """What happened to an account after it signed in: `nothing` that matters here, or one of two things."""
+        what = self.given.after_sign_in.get(label, AfterSignIn())
+        if not what.enabled:
+            return "disabled"
+        return "password expired" if what.change_password_at_logon else "nothing"
+
+    def old_key(self, label: str) -> bool:
+        """Whether an account got a new password that nobody who runs it knows of."""
+        return any(each.password_reset for name, each in self.given.after_sign_in.items() if self.same(name, label))
+
+    def clock(self, machine: str) -> int:
+        """How many seconds a machine's clock is ahead of the domain controller's."""
+        by = self.given.clocks.get(machine, "+0s")
+        return int(by[:-1]) * SECONDS[by[-1]]
 
     def same(self, one: str, other: str) -> bool:
         """Whether two labels are one account."""
@@ -176,15 +209,15 @@ class World:
         """Whether the scenario put this name into the client's hosts file."""
         return host in map(self.scope.fill, self.given.client_hosts)
 
-    def machine(self, host: str) -> str:
-        """Which machine a client reaches by a name or an address; nothing when it finds none."""
+    def machine(self, host: str, *, from_client: bool = True) -> str:
+        """Which machine a client, or else a server, reaches by a name or an address; nothing when it finds none."""
         topology = self.scope.topology
         if self.kind_of(host) == "address":
             return next((name for name, each in topology.machines.items() if str(each.address) == host), "")
-        for text, machine in self.given.client_hosts.items():
+        for text, machine in self.given.client_hosts.items() if from_client else ():
             if self.scope.fill(text) == host:
                 return machine
-        if not self.scope.client_reaches_dc:
+        if from_client and not self.scope.client_reaches_dc:
             return ""  # the domain controller is the DNS server too
         name = self.canonical(host)
         kind, _, target = self.given.names.get(self._label(name), "").partition(" ")
@@ -198,21 +231,25 @@ class World:
             return None
         return self.given.front_ends.get(machine, FrontEnd())
 
+    def led(self, url: Url, *, from_client: bool) -> tuple[str, Url, Proxy | None]:
+        """Which server a request comes to and as what, through a reverse proxy if one is there."""
+        machine = self.machine(url.host, from_client=from_client)
+        proxy = self.given.proxies.get(machine)
+        if proxy is None or proxy.port != url.port:
+            return machine, url, None
+        scheme, _, target = proxy.to.partition("://")
+        return target, replace(url, port=PORTS[scheme], scheme=scheme), proxy
+
     def resolves(self, url: Url) -> bool:
         """Whether the client finds an address for a URL's host; a name of the scenario's own may have none."""
         text = self.given.names.get(self._label(self.canonical(url.host)), "")
         return self.in_hosts_file(url.host) or text != NO_RECORD
 
-    def listens(self, url: Url) -> bool:
-        """Whether anything answers at a URL's address and port: a site, or a reverse proxy."""
-        proxy = self.given.proxies.get(self.machine(url.host))
-        return (proxy is not None and proxy.port == url.port) or any(True for _ in self._bound(url))
-
-    def place(self, url: Url) -> Place | None:
+    def place(self, url: Url, *, from_client: bool = True) -> Place | None:
         """The application that serves a URL: exact host header before none, then the longest path."""
-        machine = self.machine(url.host)
+        machine, arriving, proxy = self.led(url, from_client=from_client)
         config = self.front_end(machine)
-        bound = [(header, site) for header, site in self._bound(url) if header in {"", url.host}]
+        bound = [(each.host, site) for each, site in self.bound(machine, arriving) if each.host in {"", url.host}]
         if config is None or not bound:
             return None
         site = max(bound, key=lambda each: len(each[0]))[1]
@@ -222,13 +259,15 @@ class World:
         application = site.applications[max(paths, key=len)]
         return Place(machine, application, config.applicationPools[application.applicationPool],
                      application.windowsAuthentication or site.windowsAuthentication,
-                     application.anonymousAuthentication or site.anonymousAuthentication)
+                     application.anonymousAuthentication or site.anonymousAuthentication,
+                     application.basicAuthentication or site.basicAuthentication,
+                     secure=arriving.scheme == HTTPS, proxy=proxy)
 
-    def _bound(self, url: Url) -> Iterator[tuple[str, Site]]:
-        machine = self.machine(url.host)
+    def bound(self, machine: str, url: Url) -> Iterator[tuple[Binding, Site]]:
+        """A web server's bindings that a URL's port and address fit, each with its site."""
         config = self.front_end(machine)
         for site in config.sites.values() if config else ():
             for text in site.bindings:
                 binding = parse_binding(self.scope.fill(text))
                 if binding.port == url.port and binding.address in {"*", self.scope.address(machine)}:
-                    yield binding.host, site
+                    yield binding, site

@@ -271,12 +271,18 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                          "no client or front end is called 'dc1'"),
     "clock that is no offset": (f"given.clocks.web1 = '10m'\n{PAGE}", "given.clocks.web1",
                                 "expected an offset such as '+10m', not '10m'"),
+    "clock that outlives a TGT": (f"given.clocks.web1 = '-181m'\n{PAGE}", "given.clocks.web1", "at most three hours"),
     "limit that HTTP.sys has not": (f"given.front_ends.web1.httpSys.MaxFieldLength = 65535\n{PAGE}",
                                     "given.front_ends.web1.httpSys.MaxFieldLength", "expected 64 to 65534"),
     "gMSA of a user": (f"given.users.alice.{GMSA} = ['web1']\n{PAGE}", f"given.users.alice.{GMSA}",
                        "unexpected for this kind of account"),
     "gMSA for a back end": (f"given.accounts.pool.{GMSA} = ['sql1']\n{PAGE}", f"given.accounts.pool.{GMSA}",
                             "no front end is called 'sql1'"),
+    "gMSA of another server": (
+        f"given.accounts.pool.{GMSA} = ['web2']\n"
+        "given.front_ends.web1.applicationPools.P = { identityType = 'SpecificUser', userName = 'pool' }\n"
+        f"given.front_ends.web1.sites = {{}}\n{PAGE}",
+        "given.front_ends.web1.applicationPools.P.userName", "web1 may not retrieve the managed password of 'pool'"),
     "gMSA with a long name": (f"given.accounts.frontend.{GMSA} = ['web1']\n{PAGE}", "given.accounts.frontend",
                               "'frontend' is too long for the name of a gMSA"),
     "gMSA whose password is reset": (f"given.accounts.pool.{GMSA} = ['web1']\n"
@@ -300,6 +306,13 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                        "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
     "trust with nothing": (f"given.trust.supported_encryption_types = []\n{PAGE}",
                            "given.trust.supported_encryption_types", "expected some of AES128, AES256, RC4"),
+    "the partner's SPN in this domain": (f"given.accounts.pool.spns = ['MSSQLSvc/{{sql2}}:1433']\n{PAGE}", "given",
+                                         "no SPN for a machine of the partner's domain"),
+    "client without AES256": (f"when.client.encryption_types = ['RC4']\n{PAGE}", "when.client.encryption_types",
+                              "AES256, which the user's TGT is of"),
+    "HTTP/2 where anybody may come": (
+        f"given.front_ends.web1.sites.A.anonymousAuthentication.enabled = true\nwhen.http2 = true\n{PAGE}",
+        "when.get", "a site that takes Negotiate"),
     "client with DES": (f"when.client.encryption_types = ['DES']\n{PAGE}", "when.client.encryption_types",
                         "expected some of AES128, AES256, RC4"),
     "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",

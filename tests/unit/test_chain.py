@@ -11,6 +11,7 @@ from doublehop.verdict import judge, service_of
 
 GIVEN = """
 given.names.api = "A web2"
+given.front_ends.web2.sites.Api.bindings = ["*:8080:"]
 given.back_ends.api = "http://{api}:8080/whoami"
 when = { get = "http://{web1}/", back_ends = ["api.sql"] }
 """
@@ -53,6 +54,7 @@ def test_only_what_is_given_can_be_asked(scenario, asked):
     ("other", "https://{api}/whoami", "expected a page such as"),
     ("other", "http://{api}", "expected a page such as"),
     ("other", "http://{api}/whoami?act_as=bob", "expected a page such as"),
+    ("other", "http://{api}:81/whoami", "nothing listens at http on port 81 of web2"),
     ("other", "http://{nobody}/whoami", "no name or machine is called"),
 ])
 def test_a_page_is_a_url_with_a_path(scenario, name, url, problem):
@@ -98,5 +100,8 @@ def test_a_page_that_is_refused_needs_the_kdcs_refusal(scope):
     expect = Expect(status=200, fails={"api": "KDC_ERR_BADOPTION"})
     seen = dataclasses.replace(SEEN, back_ends={"api": BackEndSaw(error="KDC_ERR_BADOPTION")}, kdc=(API,))
     assert [each.observed for each in judge(expect, seen, scope).differences] == ["issued"]
+    other = dataclasses.replace(API, client="s1-service")
+    twice = dataclasses.replace(seen, kdc=(_line(API.service, "KDC_ERR_BADOPTION"), other))
+    assert not judge(expect, twice, scope).differences, "another link may have been given what this one was not"
     refused = dataclasses.replace(seen, kdc=(_line(API.service, "KDC_ERR_BADOPTION"),))
     assert not judge(expect, refused, scope).differences

@@ -125,6 +125,11 @@ def test_an_account_is_a_member_of_as_many_groups_as_it_says(plan, number, facts
     assert len(reached) == 1 + number
 
 
+def test_every_change_says_which_entry_it_is_about(plan, topology):
+    """Of two domains' directories it tells which one the change is for."""
+    assert all(each["dn"].endswith(topology.base_dn) for each in plan(users={"alice": Principal(groups=5)}))
+
+
 def test_a_set_of_groups_is_the_same_for_every_account_of_a_lab(plan):
     alice, bob = ([each for each in plan(users={name: Principal(groups=5)}) if each["do"] == "add-once"]
                   for name in ("alice", "bob"))
@@ -243,3 +248,10 @@ def test_a_computers_spns_are_kept_when_its_host_is_given_elsewhere(topology, sp
 def test_what_is_kept_comes_before_every_change(plan):
     changes = plan(accounts={"pool": Principal(spns=("HTTP/{web1}",))}, computers={"web1": Principal(spns=("X/y",))})
     assert [each["do"] for each in changes] == ["keep", "modify", "add"]
+
+
+def test_an_account_may_be_disabled_and_its_password_expire(topology):
+    given = Given(after_sign_in={"alice": AfterSignIn(enabled=False, change_password_at_logon=True)})
+    control, expire = directory.plan_after_sign_in(Scope(topology=topology, given=given, prefix="s1"), {}, {})
+    assert control["values"] == [str(directory.NORMAL_ACCOUNT | directory.ACCOUNT_DISABLE)]
+    assert expire["do"] == "expire-password"

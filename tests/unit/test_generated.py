@@ -44,13 +44,7 @@ def test_most_rules_are_met_by_what_is_drawn(topology):
     windows_only = {"ticket.no-host", "ticket.host-of-another", "register.already-there-in-other-case"}
     too_dear = {"ntlm.denied-in-the-domain"}  # the domain controller would be started anew, twice
     missing = set(lab) - set(used) - windows_only - too_dear
-    assert len(missing) <= 5, missing
-
-
-def test_what_the_rules_do_not_know_is_not_admitted(topology):
-    tree = {"given": {}, "when": {"get": "http://{web1}/"}}
-    assert generated.admitted("a::b", tree, topology)
-    assert generated.admitted("a::b", {**tree, "given": {"clocks": {"web1": "+10m"}}}, topology) is None
+    assert len(missing) <= 0.1 * len(lab), missing
 
 
 def test_some_come_in_by_ntlm_and_say_what_that_needs(many):
@@ -92,8 +86,9 @@ def test_a_file_reads_back_as_the_same_scenario(many, topology, tmp_path):
         (read,) = catalogue.load_files([path], topology)
         assert (read.given, read.when) == (drawn.given, drawn.when)
         predicted = rules.predict(read, topology).expect
-        filled = scope_of(read.id, read.given, topology).fill(read.expect.spn)
-        assert dataclasses.replace(read.expect, spn=filled) == predicted
+        fill = scope_of(read.id, read.given, topology).fill
+        offers = read.expect.offers and tuple(map(fill, read.expect.offers))
+        assert dataclasses.replace(read.expect, spn=fill(read.expect.spn), offers=offers) == predicted
         assert tomllib.loads(path.read_text())
 
 

@@ -14,8 +14,9 @@ ROOT = PACKAGE.parent
 
 LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
-    "pure": ["topology", "scope", "sanity", "catalogue", "directory", "kdclog", "verdict", "explain", "report",
-             "render", "sources", "rules", "rules.*", "departures", "draw", "generated"],
+    "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
+             "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
+             "departures", "aside", "draw", "draw_ways", "generated"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",

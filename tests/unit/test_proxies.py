@@ -32,6 +32,9 @@ def test_a_proxy_is_described_and_needs_its_machine(scenario, topology):
     ('to = "http://web1"', 'to = "http://web1", port = 0', "expected a port that no site of web2 is bound to"),
     ('to = "http://web1"', 'to = "http://web1", port = 70000', "expected a port that no site of web2 is bound to"),
     ('after = "bob"', 'after = "carol"', "expected another user, not 'carol'"),
+    ('to = "http://web1"', 'to = "https://web1"', "the proxy on web2 speaks https"),
+    ("http://{web2}:8080/", "http://{web2}:8081/", "nothing listens at http on port 8081 of web2"),
+    ('after = "bob"', 'after = "bob", http2 = true', "unexpected with http2"),
     ('after = "bob"', 'after = "alice"', "expected another user, not 'alice'"),
 ])
 def test_what_makes_no_sense_is_refused(scenario, old, new, problem):

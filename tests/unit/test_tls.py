@@ -31,6 +31,9 @@ def test_extended_protection_is_described(scenario, topology):
     ("Require", "Maybe", "Input should be 'None', 'Allow' or 'Require'"),
     ("https/*", "tls/*", "expected address:port:host"),
     ("when = {", "when = { http2 = true,", "expected only with http"),
+    ("https://{portal}/", "https://{web1}/", "the certificate of web1 is not for web1.doublehop.test"),
+    ("https://{portal}/", "https://{web1.address}/", "certificates here are for names"),
+    ("https://{portal}/", "http://{portal}:443/", "nothing listens at http on port 443 of web1"),
     ("expect.status", f"{PORT}\nexpect.status", "port 443 is bound to both http and https"),
     ("expect.status", f"{INHERITED}\nexpect.status", "expected https bindings alone"),
 ])

@@ -32,7 +32,7 @@ class PageBackEnd:
         done = subprocess.run(
             ["curl", "--silent", "--show-error", "--negotiate", "--user", ":", "--delegation", "policy",
              "--max-time", str(SECONDS), "--write-out", "\n%{http_code}", f"{self.url}?back_ends={','.join(behind)}"],
-            env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+            env={"KRB5CCNAME": outgoing.ccache, "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **backends.CLOCK},
             capture_output=True, text=True, timeout=SECONDS * 2, check=False,
         )
         body, _, status = done.stdout.rpartition("\n")

@@ -5,6 +5,7 @@ credential cache (what goes out on hop 2) for each account.
 """
 
 import itertools
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import gssapi
 
 from doublehop.machine.agent import make_keytab, run, write_secret
 
-FOLDER = Path("/run/iis")
+FOLDER = Path("/run/iis") / str(os.getpid())
+"""Each agent has its own: one that stands in for another (a clock that is off) must not meet the other's files."""
 _numbers = itertools.count()
 
 

@@ -34,10 +34,13 @@ class Worker:
     account: keys.Account | None
 
     def going_out(self) -> Outgoing:
-        """The process itself on the network; LocalService has no identity there (row B-09)."""
+        """The process itself on the network, where LocalService is nobody (row B-09), as is who cannot sign in."""
         if self.account is None:
             return NOBODY
-        self.account.sign_in()
+        try:
+            self.account.sign_in()
+        except gssapi.exceptions.GSSError:
+            return NOBODY
         return Outgoing(ccache=self.account.ccache, account=self.account.name)
 
 
@@ -64,7 +67,7 @@ class Page:
                 keys.forget(outgoing.ccache)
         except NoTicketToItself as failure:
             thread, outgoing = act_as, NOBODY
-            seen = {each: backends.refused(failure.refusal) for each in asked}
+            seen = {each.partition(".")[0]: backends.refused(failure.refusal) for each in asked}
         finally:
             keys.forget(token.ccache)
         left = outgoing is token and any("identity" in each for each in seen.values())

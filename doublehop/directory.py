@@ -76,7 +76,7 @@ def plan(scope: Scope, passwords: Mapping[str, str], only: Given | None = None) 
         *kept(scope, (each for facts in everybody for each in facts.spns)),
         *(each for label, facts in given.computers.items() for each in _without_spns(scope, label, facts)),
         *(each for label, facts in given.computers.items() for each in _computer(scope, label, facts)),
-        *(_own(scope, label, facts, passwords[label]) for label, facts in _owned(given).items()),
+        *(each for label, facts in _owned(given).items() for each in _own(scope, label, facts, passwords[label])),
         *_allowed_to_retrieve(scope, given),
         *(each for label, facts in _owned(given).items() for each in _memberships(scope, label, facts)),
         *_allowed_to_act(scope, given),
@@ -89,7 +89,21 @@ def _owned(given: Given) -> dict[str, Principal]:
     return {**given.users, **given.accounts}
 
 
-def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
+def _own(scope: Scope, label: str, facts: Principal, password: str) -> Iterator[Change]:
+    """Add an account; one that stands in the lab is there from the second time on, and only its facts are set."""
+    dn, attributes = scope.dn(label), _attributes(scope, label, facts, password)
+    if not scope.stands(label):
+        yield {"do": "add", "dn": dn, "attributes": {name: each for name, each in attributes.items() if each}}
+        return
+    usual = _attributes(scope, label, Principal(), password)
+    yield {"do": "add-once", "dn": dn, "entries": [
+        {"dn": dn, "attributes": {name: each for name, each in usual.items() if each}}]}
+    changed = {name: each for name, each in attributes.items() if each != usual[name]}
+    if changed:
+        yield {"do": "set", "dn": dn, "attributes": changed}
+
+
+def _attributes(scope: Scope, label: str, facts: Principal, password: str) -> dict[str, list[Any]]:
     account = scope.account(label)
     kind: dict[str, list[Any]] = {
         "objectClass": ["user"],
@@ -102,15 +116,13 @@ def _own(scope: Scope, label: str, facts: Principal, password: str) -> Change:
         "msDS-ManagedPasswordInterval": [DAYS_BETWEEN_CHANGES],
         "userAccountControl": [account_control(facts, WORKSTATION_TRUST_ACCOUNT)],
     }
-    attributes: dict[str, list[Any]] = {
+    return {
         **(managed if facts.managed else kind),
         "sAMAccountName": [account],
         "msDS-SupportedEncryptionTypes": encryption_types(facts),
         "servicePrincipalName": [scope.fill(each) for each in facts.spns],
         "msDS-AllowedToDelegateTo": [scope.fill(each) for each in facts.allowed_to_delegate_to],
     }
-    entry = {"dn": scope.dn(label), "attributes": {name: each for name, each in attributes.items() if each}}
-    return {"do": "add-once", "dn": entry["dn"], "entries": [entry]} if scope.stands(label) else {"do": "add", **entry}
 
 
 def _without_spns(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:

@@ -162,7 +162,7 @@ def _check_labels(given: Given, scope: Scope, where: str) -> None:
     for label in [*given.users, *given.accounts]:
         if label in {*scope.topology.machines, *scope.topology.partner.machines}:
             raise InputError(where, f"{label!r} is a machine already")
-        if len(scope.account(label)) > LONGEST_ACCOUNT:
+        if len(f"{scope.prefix}-{label}") > LONGEST_ACCOUNT:
             raise InputError(where, f"{label!r} is too long for an account name")
 
 

@@ -1,18 +1,25 @@
-"""The names a scenario owns inside a lab's domain: its DNS subdomain and its account prefix.
+"""The names of a scenario inside a lab's domain: its own DNS subdomain, its own accounts and the lab's.
 
 Scenarios say `{portal}` or `alice`; the directory and the wire have `portal.s1f2a.doublehop.test` and
-`s1f2a-alice`. Owning names keeps leftovers of one scenario from changing the next.
+`lab-alice`, or `s1f2a-alice` where something is said of her that cannot be taken back. Owning such names keeps
+leftovers of one scenario from changing the next.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from doublehop.model import Domain, Given, Principal, Role, When
 from doublehop.topology import Topology
 
 STANDING = "lab"
-"""What names of a lab's own users begin with; those of a scenario begin with an `s`."""
+"""What names of a lab's own accounts begin with; those of a scenario begin with an `s`."""
+TAKEN_BACK: dict[str, Any] = {each.name: each.default for each in fields(Principal) if each.name in {
+    "spns", "trusted_for_delegation", "trusted_to_auth_for_delegation", "account_not_delegated",
+    "allowed_to_delegate_to", "principals_allowed_to_delegate_to_account", "groups", "domain_local_groups",
+    "protected_user", "supported_encryption_types", "keytab_encryption_types", "sql_login"}}
+"""Facts about an account that leave nothing behind, with what they are by themselves."""
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -70,12 +77,15 @@ class Scope:
         raise KeyError(label)
 
     def stands(self, label: str) -> bool:
-        """Whether it is a user about whom nothing is said, nor happens to him.
+        """Whether it is a user or an account of the lab's own, which serves every scenario.
 
-        Such a user is the lab's own and serves every scenario: nothing of him changes, and making one takes longer
-        than most requests, because a directory derives keys slowly on purpose (RFC 3962 section 4).
+        Making one takes longer than most requests, because a directory derives keys slowly on purpose (RFC 3962
+        section 4). So accounts are kept, and what a scenario says of them is set and taken back, as with machines;
+        but for what cannot be taken back, or happens to them later.
         """
-        return self.given.users.get(label) == Principal() and label not in self.given.after_sign_in
+        facts = self.given.users.get(label) or self.given.accounts.get(label)
+        return facts is not None and replace(facts, **TAKEN_BACK) == Principal() and not (
+            label in self.given.after_sign_in or label in self.given.duplicate_spns)
 
     def principal(self, label: str) -> str:
         """The Kerberos principal behind a label."""

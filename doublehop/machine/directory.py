@@ -165,6 +165,15 @@ class Directory:
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
         return [self._restoring(change["dn"], name, before)]
 
+    def _set(self, change: Change) -> list[Change]:
+        """Give some attributes of an entry these values, and no others."""
+        before = self._raw(change["dn"], [*change["attributes"]])
+        self._connection.modify(change["dn"], {
+            name: [(ldap3.MODIFY_REPLACE, [_value(each) for each in values])]
+            for name, values in change["attributes"].items()})
+        restored = {name: [_encoded(each) for each in values] for name, values in before.items()}
+        return [{**change, "attributes": restored}]
+
     def _keep(self, change: Change) -> list[Change]:
         """Change nothing; what is there now is what undoing comes back to."""
         name = change["attribute"]
@@ -172,7 +181,7 @@ class Directory:
 
     def _restoring(self, dn: str, name: str, values: list[bytes]) -> Change:
         return {"do": "modify", "how": "replace", "dn": dn, "attribute": name,
-                "values": [{"base64": base64.b64encode(each).decode()} for each in values]}
+                "values": [_encoded(each) for each in values]}
 
     def managed_password(self, dn: str) -> bytes:
         """The current password of a gMSA, if this connection's account may have it.
@@ -210,6 +219,7 @@ HANDLERS = {
     "add": Directory._add,
     "delete": Directory._delete,
     "modify": Directory._modify,
+    "set": Directory._set,
     "keep": Directory._keep,
     "allow-to-act": Directory._allow_to_act,
     "allow-to-retrieve-password": Directory._allow_to_retrieve,
@@ -255,6 +265,10 @@ def current_password(blob: bytes) -> bytes:
 
 def _value(given: str | dict[str, str]) -> bytes:
     return base64.b64decode(given["base64"]) if isinstance(given, dict) else given.encode()
+
+
+def _encoded(value: bytes) -> dict[str, str]:
+    return {"base64": base64.b64encode(value).decode()}
 
 
 def _shown(value: bytes) -> str:

@@ -18,8 +18,11 @@ PASSWORD = "pa'ss\"wörd"
 
 @pytest.fixture(scope="module")
 def plan(topology):
-    def make(password=PASSWORD, **facts):
-        given = Given(**{"users": {}, **facts})
+    def make(password=PASSWORD, *, standing=False, **facts):
+        """The plan of a scenario to whose accounts something happens later, or of one that takes the lab's own."""
+        labels = [*facts.get("users", {}), *facts.get("accounts", {})]
+        later = {} if standing else {"after_sign_in": dict.fromkeys(labels, AfterSignIn())}
+        given = Given(**{"users": {}, **later, **facts})
         scope = Scope(topology=topology, given=given, prefix="s1")
         return directory.plan(scope, dict.fromkeys([*given.users, *given.accounts], password))
 
@@ -40,18 +43,39 @@ def test_a_user_is_added_with_password_and_aes_keys(plan):
     assert [decoded(each).decode("utf-16-le") for each in password] == [f'"{PASSWORD}"']
 
 
-def test_a_user_of_whom_nothing_is_said_is_added_once_for_all(plan):
-    (once,), (change,) = (plan(users={"alice": facts}) for facts in (Principal(), Principal(sql_login=False)))
-    assert (once["do"], once["dn"]) == ("add-once", f"CN=lab-alice,{USERS}")
-    (entry,) = once["entries"]
-    assert entry["dn"] == once["dn"]
-    assert entry["attributes"] == change["attributes"] | {"sAMAccountName": ["lab-alice"]}
+STANDING = {
+    "nothing is said of it": (Principal(), {}),
+    "its name": (Principal(spns=("HTTP/x",)), {"servicePrincipalName": ["HTTP/x"]}),
+    "its rights": (Principal(account_not_delegated=True, allowed_to_delegate_to=("HTTP/y",)), {
+        "userAccountControl": ["1114624"], "msDS-AllowedToDelegateTo": ["HTTP/y"]}),
+    "no type of encryption": (Principal(supported_encryption_types=()), {"msDS-SupportedEncryptionTypes": []}),
+}
 
 
-@pytest.mark.parametrize("what", [AfterSignIn(password_reset=True), AfterSignIn(enabled=False)])
-def test_a_user_to_whom_something_happens_is_the_scenarios_own(plan, what):
-    (change,) = plan(users={"alice": Principal()}, after_sign_in={"alice": what})
-    assert (change["do"], change["dn"]) == ("add", f"CN=s1-alice,{USERS}")
+@pytest.mark.parametrize(("facts", "attributes"), STANDING.values(), ids=STANDING)
+def test_an_account_of_the_labs_own_is_added_once_and_its_facts_are_set(plan, facts, attributes):
+    once, *changes = [each for each in plan(standing=True, accounts={"pool": facts}) if each["do"] != "keep"]
+    assert (once["do"], once["dn"]) == ("add-once", f"CN=lab-pool,{USERS}")
+    assert changes == ([{"do": "set", "dn": once["dn"], "attributes": attributes}] if attributes else [])
+    (usual,) = plan(accounts={"pool": Principal()})
+    assert once["entries"] == [{"dn": once["dn"], "attributes": {
+        **usual["attributes"], "sAMAccountName": ["lab-pool"]}}]
+
+
+OWN = {
+    "something happens to it": {"after_sign_in": {"pool": AfterSignIn(enabled=False)}},
+    "it holds what is planted": {"duplicate_spns": {"pool": "HTTP/x"}},
+    "its password is old": {"accounts": {"pool": Principal(aes_keys=False)}},
+    "others control it": {"accounts": {"pool": Principal(full_control=("alice",))}},
+    "the directory keeps its password": {
+        "accounts": {"pool": Principal(principals_allowed_to_retrieve_managed_password=("web1",))}},
+}
+
+
+@pytest.mark.parametrize("facts", OWN.values(), ids=OWN)
+def test_an_account_with_what_cannot_be_taken_back_is_the_scenarios_own(topology, facts):
+    given = Given(**{"accounts": {"pool": Principal()}, **facts})
+    assert Scope(topology=topology, given=given, prefix="s1").account("pool").startswith("s1-pool")
 
 
 def test_an_account_gets_its_names_and_rights(plan):
@@ -98,7 +122,7 @@ def test_rbcd_names_who_may_act_once_they_exist(plan):
         users={"alice": Principal()}, accounts={"pool": Principal()},
         computers={"sql1": Principal(principals_allowed_to_delegate_to_account=("pool", "web1"))},
     )
-    assert [each["do"] for each in changes] == ["add-once", "add", "allow-to-act"]
+    assert [each["do"] for each in changes] == ["add", "add", "allow-to-act"]
     assert changes[-1] == {
         "do": "allow-to-act", "dn": "CN=SQL1,CN=Computers,DC=DOUBLEHOP,DC=TEST",
         "principals": [f"CN=s1-pool,{USERS}", "CN=WEB1,CN=Computers,DC=DOUBLEHOP,DC=TEST"],
@@ -224,10 +248,12 @@ def test_an_a_record_byte_by_byte(topology):
 
 @given(st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_", min_size=8).map("!{}!".format))  # "!" is nowhere else
 def test_a_password_appears_in_its_own_attribute_only(topology, password):
-    given = Given(users={"alice": Principal(groups=1)}, accounts={"pool": Principal(spns=("HTTP/{web1}",))},
+    given = Given(users={"alice": Principal(groups=1)},
+                  accounts={"pool": Principal(spns=("HTTP/{web1}",), aes_keys=False)},
                   names={"portal": "A web1"}, computers={"web1": Principal(trusted_for_delegation=True)})
     changes = directory.plan(Scope(topology=topology, given=given, prefix="s1"), {"alice": password, "pool": password})
-    secret = [each["attributes"].pop("unicodePwd") for each in changes if "unicodePwd" in each.get("attributes", {})]
+    entries = [entry for change in changes for entry in (change, *change.get("entries", ()))]
+    secret = [each["attributes"].pop("unicodePwd") for each in entries if "unicodePwd" in each.get("attributes", {})]
     assert len(secret) == 2
     assert password not in json.dumps(changes)
     assert base64.b64encode(f'"{password}"'.encode("utf-16-le")).decode() not in json.dumps(changes)

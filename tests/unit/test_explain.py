@@ -147,17 +147,17 @@ def test_a_registration_is_described_in_words(scenario, topology):
 
 SQL, HTTP = "MSSQLSvc/sql1.doublehop.test", "HTTP/portal.s1.doublehop.test"
 LISTED = Principal(allowed_to_delegate_to=("MSSQLSvc/{sql1}",))
-NOT_ALLOWED = KdcLine(kind="TGS", client="s1-pool", service=SQL, impersonated="s1-alice", error="KDC_ERR_BADOPTION",
+NOT_ALLOWED = KdcLine(kind="TGS", client="lab-pool", service=SQL, impersonated="lab-alice", error="KDC_ERR_BADOPTION",
                       reason="Constrained delegation not allowed")
 NOT_FORWARDABLE = dataclasses.replace(
     NOT_ALLOWED, reason="Missing forwardable flag on ticket for constrained delegation")
-UNKNOWN = KdcLine(kind="TGS", client="s1-alice", service=HTTP, error="KDC_ERR_S_PRINCIPAL_UNKNOWN")
+UNKNOWN = KdcLine(kind="TGS", client="lab-alice", service=HTTP, error="KDC_ERR_S_PRINCIPAL_UNKNOWN")
 WRONG_KEY = FrontEndSaw(error="KRB_AP_ERR_MODIFIED", native="Message stream modified")
 
 CAUSES = {
     "no delegation right": (
         {"accounts": {"pool": Principal()}}, Observation(kdc=(NOT_ALLOWED,)),
-        f"s1-pool has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD"),
+        f"lab-pool has no delegation right: list {SQL} in msDS-AllowedToDelegateTo, or use RBCD"),
     "a computer without delegation right": (
         {"computers": {"web1": Principal()}},
         Observation(kdc=(dataclasses.replace(NOT_ALLOWED, client="WEB1$"),)),
@@ -176,15 +176,15 @@ CAUSES = {
     "unlisted SPN": (
         {"accounts": {"pool": Principal(allowed_to_delegate_to=("MSSQLSvc/{sql1}:1433",))}},
         Observation(kdc=(NOT_ALLOWED,)),
-        f"{SQL} is not on s1-pool's list in msDS-AllowedToDelegateTo (it must match letter by letter)"),
+        f"{SQL} is not on lab-pool's list in msDS-AllowedToDelegateTo (it must match letter by letter)"),
     "protocol transition without the flag": (
         {"accounts": {"pool": LISTED}}, Observation(kdc=(NOT_FORWARDABLE,)),
-        "the evidence ticket is not forwardable: s1-pool needs TRUSTED_TO_AUTH_FOR_DELEGATION for "
+        "the evidence ticket is not forwardable: lab-pool needs TRUSTED_TO_AUTH_FOR_DELEGATION for "
         "protocol transition"),
     "back end of another domain": (
         {"accounts": {"pool": LISTED}},
         Observation(kdc=(dataclasses.replace(NOT_ALLOWED, service="krbtgt/PARTNER.TEST"),)),
-        "the back end is of PARTNER.TEST: s1-pool's list reaches no other domain, and Samba's KDC follows no RBCD "
+        "the back end is of PARTNER.TEST: lab-pool's list reaches no other domain, and Samba's KDC follows no RBCD "
         "there"),
     "trust without a common type": (
         {}, Observation(kdc=(dataclasses.replace(UNKNOWN, service="krbtgt/DOUBLEHOP.TEST",
@@ -202,8 +202,8 @@ CAUSES = {
         {}, Observation(back_ends={"api": BackEndSaw(error="KRB_AP_ERR_MODIFIED")}),
         "the KDC sealed the ticket for api with another account's key than the one that runs api"),
     "no SPN to be asked for": (
-        {}, Observation(kdc=(dataclasses.replace(UNKNOWN, client="s1-pool", service="s1-pool"),)),
-        "s1-pool holds no SPN, so the KDC gives it no ticket in a user's name (S4U2Self)"),
+        {}, Observation(kdc=(dataclasses.replace(UNKNOWN, client="lab-pool", service="lab-pool"),)),
+        "lab-pool holds no SPN, so the KDC gives it no ticket in a user's name (S4U2Self)"),
     "NTLM by a protected user": (
         {}, Observation(front_end=FrontEndSaw(error="STATUS_ACCOUNT_RESTRICTION")),
         "the domain controller refuses NTLM for this user, as it does for members of Protected Users"),

@@ -92,6 +92,7 @@ ALLOW = {"do": "allow-to-act", "dn": "CN=web1", "principals": ["CN=pool"]}
 TWICE = {"do": "add", "dn": "CN=pool", "attributes": {}}
 ONCE: dict[str, Any] = {"do": "add-once", "entries": [
     {"dn": each, "attributes": {"cn": [each]}} for each in ("OU=unit", "CN=a,OU=unit", "CN=b,OU=unit")]}
+SET = {"do": "set", "dn": "CN=web1", "attributes": {"servicePrincipalName": ["HTTP/y"], "description": ["web"]}}
 CHANGES = [ADD, ADD_SPN, DROP_SPN, ALLOW]
 
 
@@ -106,6 +107,14 @@ def test_changes_are_carried_out(lab_directory, entries):
     each.get("how", each["do"]) for each in changes))
 def test_taking_changes_back_leaves_what_was_there(lab_directory, entries, changes):
     lab_directory.apply(lab_directory.apply(list(changes)))
+    assert entries.content == Entries().content
+
+
+def test_attributes_are_set_and_set_back(lab_directory, entries):
+    undo = lab_directory.apply([SET])
+    assert entries.content["CN=web1"] == {"servicePrincipalName": [b"HTTP/y"], "description": [b"web"]}
+    assert [each["do"] for each in undo] == ["set"]
+    lab_directory.apply(undo)
     assert entries.content == Entries().content
 
 

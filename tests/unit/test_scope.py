@@ -8,7 +8,8 @@ from doublehop.model import Domain, Given, Principal, Proxy, Request
 from doublehop.scope import Scope, scope_of, web_servers
 
 GIVEN = Given(
-    names={"portal": "A web1", "alias": "CNAME portal"}, users={"alice": Principal()}, accounts={"pool": Principal()},
+    names={"portal": "A web1", "alias": "CNAME portal"}, users={"alice": Principal()},
+    accounts={"pool": Principal(spns=("HTTP/{portal}",)), "own": Principal(aes_keys=False)},
 )
 ids = st.text(min_size=1)
 
@@ -22,7 +23,7 @@ FILLED = {
     "HTTP/{portal}": "HTTP/portal.s1.doublehop.test",
     "MSSQLSvc/{sql1}:1433": "MSSQLSvc/sql1.doublehop.test:1433",
     "HTTP/{web1.netbios}": "HTTP/WEB1",
-    "{pool.account} and {alice.account}": "s1-pool and lab-alice",
+    "{pool.account} and {alice.account}": "lab-pool and lab-alice",
     "{web1.account}": "WEB1$",
     "http://{web1.address}:{portal}": "http://10.93.0.21:portal.s1.doublehop.test",
     "no placeholder": "no placeholder",
@@ -46,7 +47,7 @@ def test_a_placeholder_nobody_knows_is_an_error_that_names_it(scope, text):
     assert text.strip("{}").partition(".")[0] in str(failure.value)
 
 
-ACCOUNTS = {"alice": "lab-alice", "pool": "s1-pool", "web1": "WEB1$", "web1$": "WEB1$", "sql1": "SQL1$"}
+ACCOUNTS = {"alice": "lab-alice", "pool": "lab-pool", "web1": "WEB1$", "web1$": "WEB1$", "sql1": "SQL1$"}
 
 
 @pytest.mark.parametrize(("label", "account"), ACCOUNTS.items(), ids=ACCOUNTS)
@@ -71,9 +72,9 @@ REPORTED = {
     "lab-alice@DOUBLEHOP.TEST": "alice",
     "DOUBLEHOP\\lab-alice": "alice",
     "Lab-alice": "alice",
-    "s1-pool": "pool",
+    "lab-pool": "pool",
     "s1-alice": "s1-alice",
-    "lab-pool": "lab-pool",
+    "lab-carol": "lab-carol",
     "WEB1$@DOUBLEHOP.TEST": "web1$",
     "DOUBLEHOP\\WEB1$": "web1$",
     "s2-alice@DOUBLEHOP.TEST": "s2-alice",
@@ -121,9 +122,9 @@ def test_label_and_account_are_a_round_trip(topology, label, scenario_id):
 @given(ids, ids)
 def test_two_scenarios_never_share_a_name(topology, one, other):
     first, second = (scope_of(each, GIVEN, topology) for each in (one, other))
-    shared = {first.host("portal"), first.account("pool")} & {second.host("portal"), second.account("pool")}
+    shared = {first.host("portal"), first.account("own")} & {second.host("portal"), second.account("own")}
     assert bool(shared) == (one == other)
-    assert first.account("alice") == second.account("alice"), "nothing is said of alice, so she stands in the lab"
+    assert first.account("pool") == second.account("pool"), "what is said of pool can be taken back"
 
 
 def test_the_prefix_is_the_same_in_every_run_and_on_every_python(topology):
@@ -131,7 +132,7 @@ def test_the_prefix_is_the_same_in_every_run_and_on_every_python(topology):
 
 
 def test_the_prefix_leaves_an_account_name_twelve_letters(topology):
-    assert len(scope_of("x", GIVEN, topology).account("pool")) == len("pool") + 8
+    assert len(scope_of("x", GIVEN, topology).account("own")) == len("own") + 8
 
 
 NAMED = {

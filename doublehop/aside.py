@@ -23,7 +23,7 @@ SMALL, LARGE = 8000, {"MaxFieldLength": 65534, "MaxRequestBytes": 16777216}
 
 def add_to(given: Tree, when: Tree, random: Random) -> None:
     """Add some of these facts to a configuration, mostly none."""
-    for chance, add in ((0.16, _keys), (0.05, _managed), (0.09, _later), (0.05, _cut_off), (0.03, _clocks),
+    for chance, add in ((0.16, _keys), (0.05, _managed), (0.06, _later), (0.05, _cut_off), (0.02, _clocks),
                         (0.01, _groups), (0.06, _policies)):
         if random.random() < chance:
             add(given, when, random)

@@ -68,7 +68,7 @@ class _Hand:
 
     def other_domain(self, given: Tree, when: Tree) -> None:
         """Sometimes the user or the back end is of the partner's domain."""
-        if self.likely(0.1):
+        if self.likely(0.06):
             given["users"]["alice"]["domain"] = "partner"
             when.setdefault("client", {})["ntlm"] = False
         if self.likely(0.06):

@@ -4,7 +4,7 @@ Each field is compared on its own, so that one fault shows at every hop it reach
 counts only together with the KDC's own line for its ticket: a 200 is no proof of a second hop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from doublehop.model import (
@@ -119,9 +119,9 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     elif expect.fails.get(name, "").startswith("KDC_ERR_"):
         across = name.rpartition(".")[2] in BEYOND
         beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if across else None
-        line = (_line_for(service, expect.fails[name], observation.kdc) or beyond
-                or _ticket_to_itself(observation.kdc))
-        yield from _compare("KDC", f"answer for {service}", expect.fails[name], _answer(line))
+        error = expect.fails[name]
+        lines = [_line_for(service, error, observation.kdc), beyond, _ticket_to_itself(observation.kdc)]
+        yield from _compare("KDC", f"answer for {service}", error, _answer(_told(error, lines)))
 
 
 def service_of(name: str, scope: Scope) -> str:
@@ -144,6 +144,12 @@ def _line_for(service: str, error: str, lines: tuple[KdcLine, ...]) -> KdcLine |
     last = {(each.client, each.impersonated): each for each in _tickets(service, lines)}
     matching = [each for each in last.values() if each.error == error] or list(last.values())
     return matching[-1] if matching else None
+
+
+def _told(error: str, lines: Sequence[KdcLine | None]) -> KdcLine | None:
+    """The first of these answers that was so, or else the first that there is."""
+    given = [each for each in lines if each is not None]
+    return next((each for each in given if each.error == error), given[0] if given else None)
 
 
 def _refused_referral(realm: str, lines: tuple[KdcLine, ...]) -> KdcLine | None:

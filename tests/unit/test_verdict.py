@@ -313,6 +313,18 @@ def test_a_refused_referral_counts_for_a_back_end_of_the_other_domain_alone(acro
         ("KDC", f"answer for {SQL2}")]
     assert differences(DENIED, dataclasses.replace(seen, kdc=(HOP1, refused)), across) == [
         ("KDC", "answer for MSSQLSvc/")]
+def test_a_refused_referral_counts_beside_the_ticket_of_the_user_before(across):
+    theirs = f"s1-alice@{across.topology.partner.realm}"
+    before = KdcLine(kind="TGS", client="lab-bob", service=SQL2)
+    refused = dataclasses.replace(REFUSED, service="krbtgt/PARTNER.TEST")
+    seen = change(change(SEEN_DENIED, "front_end", user=theirs, thread=theirs), "client", spn=HTTP)
+    seen = dataclasses.replace(seen, back_ends={"partner-sql": BackEndSaw(error="KDC_ERR_BADOPTION")})
+    beyond = dataclasses.replace(DENIED, fails={"partner-sql": "KDC_ERR_BADOPTION"})
+    assert differences(beyond, dataclasses.replace(seen, kdc=(HOP1, before, refused)), across) == []
+    assert differences(beyond, dataclasses.replace(seen, kdc=(HOP1, before)), across) == [
+        ("KDC", f"answer for {SQL2}")]
+
+
 # ---- what the client's own tools show ----
 
 

@@ -70,8 +70,10 @@ EVIDENCE = Table(
     rules=(
         Rule(id="evidence.sensitive", when={"sensitive": True}, then="not forwardable",
              why="No ticket of a sensitive user is forwardable, whoever asks for it.", sources=("C-19",)),
-        Rule(id="evidence.protected", when={"protected": True}, then="not forwardable",
-             why="No ticket of a protected user is forwardable.", sources=("C-20", "C-21")),
+        Rule(id="evidence.protected", when={"protected": True, "S4U2Self": False}, then="not forwardable",
+             why="No ticket that a protected user brings is forwardable.", sources=("C-20", "C-21")),
+        Rule(id="evidence.protected-transition-on-windows", platform=WINDOWS, when={"protected": True},
+             then="not forwardable", why="Nor is one that a service makes in their name.", sources=("C-20",)),
         Rule(id="evidence.sensitive-service", when={"asker sensitive": True}, then="not forwardable",
              why="No ticket to a service of a sensitive account is forwardable, whoever brings it.", sources=("C-40",)),
         Rule(id="evidence.brought", when={"S4U2Self": False}, then="forwardable",

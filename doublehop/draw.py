@@ -23,6 +23,8 @@ LISTS = (["MSSQLSvc/{sql1}"], ["MSSQLSvc/{sql1}"], ["mssqlsvc/{sql1}"], ["MSSQLS
 GRANTS = ({"trusted_for_delegation": True}, {"trusted_to_auth_for_delegation": True},
           {"allowed_to_delegate_to": ["MSSQLSvc/{sql1}"]}, {"principals_allowed_to_delegate_to_account": ["web1"]},
           {"principals_allowed_to_delegate_to_account": ["other"]})
+OUT_OF_THE_ORDINARY = 0.55
+"""How often chains, proxies, TLS, other domains, keys, clocks and later changes are thought of; they take longer."""
 ACCOUNTS = ("pool", "other")
 COMPUTERS = ("web1", "web2", "sql1")
 
@@ -61,9 +63,10 @@ class _Hand:
         self.client_side(given, host)
         self.register_names(given, host)
         when = self.when(host, given)
-        add_ways(self.random, given, when, self.front_end)
-        self.other_domain(given, when)
-        aside.add_to(given, when, self.random)
+        if self.likely(OUT_OF_THE_ORDINARY):
+            add_ways(self.random, given, when, self.front_end)
+            self.other_domain(given, when)
+            aside.add_to(given, when, self.random)
         return _without_empty({"given": given, "when": when})
 
     def other_domain(self, given: Tree, when: Tree) -> None:

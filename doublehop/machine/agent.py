@@ -36,7 +36,7 @@ def serve(operations: Mapping[str, Operation]) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
-def until(what: str, seconds: float, attempt: Callable[[], T | None]) -> T:
+def until(what: str, seconds: float, attempt: Callable[[], T | None], every: float = POLL_SECONDS) -> T:
     """Repeat `attempt` until it gives a value; raises TimeoutError with its last exception's text."""
     deadline = time.monotonic() + seconds
     last = ""
@@ -48,7 +48,7 @@ def until(what: str, seconds: float, attempt: Callable[[], T | None]) -> T:
         else:
             if value is not None:
                 return value
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
     raise TimeoutError(f"{what} not ready after {seconds:g} s: {last}")
 
 

@@ -24,6 +24,8 @@ REMEMBERED = Path("/state/lock/gencache.tdb")
 FOLDERS = ("/state/private", "/state/state", "/state/cache", "/state/lock", "/run/samba", "/var/log/samba")
 READY_SECONDS = 20
 RETRY_SECONDS = 4.0
+ASK_AGAIN_SECONDS = 0.05
+"""Asking starts a program, which would take the time that winbindd needs to answer."""
 ASK_SECONDS = 5
 WORKSTATION = 2
 """The kind of secure channel of a member (SEC_CHAN_WKSTA, MS-NRPC 2.2.1.3.13)."""
@@ -71,7 +73,8 @@ class Member:
             ["winbindd", "--foreground", "--no-process-group"], stdin=subprocess.DEVNULL, stdout=sys.stderr.buffer,
         )
         try:
-            until("winbindd", RETRY_SECONDS, partial(_answers, "--ping" if self._alone else "--check-secret"))
+            until("winbindd", RETRY_SECONDS, partial(_answers, "--ping" if self._alone else "--check-secret"),
+                  every=ASK_AGAIN_SECONDS)
         except TimeoutError:
             self._end()
             return False

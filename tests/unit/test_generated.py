@@ -38,7 +38,7 @@ def test_enough_of_them_reach_a_page_by_kerberos_and_some_the_database(many):
 
 
 def test_most_rules_are_met_by_what_is_drawn(topology):
-    used = Counter(one.rule.id for number in range(1600)
+    used = Counter(one.rule.id for number in range(2400)
                    for one in rules.predict(generated.drawn(3, number, topology), topology).decisions)
     lab = [rule.id for table in rules.TABLES for rule in table.rules if rule.platform in {"", rules.SAMBA}]
     windows_only = {"ticket.no-host", "ticket.host-of-another", "register.already-there-in-other-case"}

@@ -129,7 +129,8 @@ def _check_domains(given: Given, scope: Scope, where: str) -> None:
     beyond = {label: each for label, each in given.users.items() if each.domain is Domain.PARTNER}
     for label, facts in {**given.accounts, **given.computers}.items():
         _refuse(f"{where}: {label}", facts, "domain")
-    for label in given.computers.keys() & topology.partner.machines.keys():
+    theirs = given.computers.keys() & topology.partner.machines.keys()
+    for label in theirs:
         granted = Principal(principals_allowed_to_delegate_to_account=
                             given.computers[label].principals_allowed_to_delegate_to_account)
         if given.computers[label] != granted:
@@ -139,8 +140,8 @@ def _check_domains(given: Given, scope: Scope, where: str) -> None:
                 "domain_local_groups", "principals_allowed_to_delegate_to_account")
         if label in given.after_sign_in:
             raise InputError(f"{where}.after_sign_in.{label}", "unexpected for a user of the partner's domain")
-    if beyond and topology.only(Role.CLIENT) in given.clocks:
-        raise InputError(f"{where}.clocks", "unexpected of the client with users of the partner's domain")
+    if (beyond or theirs) and topology.only(Role.CLIENT) in given.clocks:
+        raise InputError(f"{where}.clocks", "unexpected of the client with accounts of the partner's domain")
     named = [*given.duplicate_spns.values(), *(each for table in (given.users, given.accounts, given.computers)
                                                for facts in table.values() for each in facts.spns)]
     theirs = {scope.host(each) for each in topology.partner.machines}

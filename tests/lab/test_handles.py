@@ -46,12 +46,18 @@ def test_the_internet_zone_sends_no_credentials(portal, client, front_end):
 
 def test_what_a_test_added_is_gone_after_it(lab, directory):
     assert not lab.client.ask("read", dn=f"CN=Users,{lab.topology.base_dn}", attributes=["member"])["member"]
-    directory.add(users={"carol": Principal(account_not_delegated=True)})
-    flags = int(directory.read("carol", "userAccountControl")["userAccountControl"][0])
-    assert flags & 0x100000
+    directory.add(users={"carol": Principal(account_not_delegated=True)}, accounts={
+        "own": Principal(full_control=("carol",))})
+    assert _flags(directory, "carol") & 0x100000
+    assert _flags(directory, "own")
     directory._bench.undo.close()
+    assert not _flags(directory, "carol") & 0x100000, "the account stays, and what was said of it does not"
     with pytest.raises(Exception, match="noSuchObject"):
-        directory.read("carol", "userAccountControl")
+        _flags(directory, "own")
+
+
+def _flags(directory, label):
+    return int(directory.read(label, "userAccountControl")["userAccountControl"][0])
 
 
 def test_hosts_are_testinfra_hosts(front_end, client, sql):

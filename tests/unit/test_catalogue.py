@@ -299,7 +299,11 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
         "given.after_sign_in.alice", "unexpected for a user of the partner's domain"),
     "client of another time and domain": (
         f"given.users.alice.domain = 'partner'\ngiven.clocks.client1 = '+1m'\n{PAGE}", "given.clocks",
-        "unexpected of the client with users of the partner's domain"),
+        "unexpected of the client with accounts of the partner's domain"),
+    "client of another time and computer of another domain": (
+        "given.computers.sql2.principals_allowed_to_delegate_to_account = ['web1']\n"
+        f"given.clocks.client1 = '+1m'\n{PAGE}", "given.clocks",
+        "unexpected of the client with accounts of the partner's domain"),
     "user of another domain with a password": (
         f"given.users.alice.domain = 'partner'\n{PAGE}", "when.client", "the lab's trust carries Kerberos alone"),
     "trust with DES": (f"given.trust.supported_encryption_types = ['DES']\n{PAGE}",

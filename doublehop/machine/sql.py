@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, run, serve, until
+from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, maps_user, run, serve, until
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
 DATA = Path("/state/data")
@@ -32,21 +32,15 @@ def _as_postgres() -> tuple[str, ...]:
     A machine that maps just one user has no other (decision 3); one that maps all may be forbidden to map anew.
     """
     postgres = pwd.getpwnam("postgres")
-    if _is_mapped(postgres.pw_uid):
+    if maps_user(postgres.pw_uid):
         return ("setpriv", f"--reuid={postgres.pw_uid}", f"--regid={postgres.pw_gid}", "--clear-groups")
     return ("unshare", "--user", f"--map-user={postgres.pw_uid}", f"--map-group={postgres.pw_gid}")
-
-
-def _is_mapped(user: int, table: Path = Path("/proc/self/uid_map")) -> bool:
-    """Whether this machine knows a user of that number."""
-    ranges = [[int(each) for each in line.split()] for line in table.read_text().splitlines()]
-    return any(first <= user < first + size for first, _, size in ranges)
 
 
 def _give_to_postgres(*paths: Path) -> None:
     """Have these files and folders be PostgreSQL's own, where it is a user of its own."""
     postgres = pwd.getpwnam("postgres")
-    if _is_mapped(postgres.pw_uid):
+    if maps_user(postgres.pw_uid):
         run("chown", "--recursive", f"{postgres.pw_uid}:{postgres.pw_gid}", *map(str, paths))
 
 

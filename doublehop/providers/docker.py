@@ -6,14 +6,16 @@ engine removes it then. The network it leaves is found by `sweep`. Nothing is pu
 privileged, and the network leads nowhere: not even this host has an address on it.
 """
 
+import getpass
 import io
 import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv4Network
 
 import docker
@@ -48,8 +50,11 @@ CAPABILITIES = {
 }
 """All that a container may do beyond an ordinary process, and why; the rest of Docker's own set is dropped."""
 FIRST_PROGRAM = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
-                "echo ready; cat >/dev/null; exit"
-"""Puts files in place that the engine wants to own, says so, and stays as long as its standard input."""
+                "ip route flush default; echo ready; cat >/dev/null; exit"
+"""Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is.
+
+It says so, and stays as long as its standard input.
+"""
 SECONDS_TO_START = 30
 NETWORKS = 32
 """How many labs can run side by side: each has a network of its own, because engines refuse overlapping ones."""
@@ -139,17 +144,14 @@ def _engine() -> Iterator[docker.DockerClient]:
     where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
         client = docker.from_env()
-    except DockerException as failure:
-        raise HostError(f"docker engine missing (nothing answers at {where}), {REMEDY}") from failure
-    try:
         client.ping()
     except (DockerException, OSError) as failure:
-        client.close()
+        if "Permission denied" in str(failure):
+            raise HostError(f"you may not use the docker engine at {where}: as root, run `usermod --append --groups "
+                            f"docker {getpass.getuser()}` and log in again") from failure
         raise HostError(f"docker engine missing (nothing answers at {where}), {REMEDY}") from failure
-    try:
+    with closing(client):
         yield client
-    finally:
-        client.close()
 
 
 @contextmanager
@@ -197,9 +199,10 @@ def _network_at(engine: docker.DockerClient, lab: str, subnet: IPv4Network) -> N
 def _remove(engine: docker.DockerClient, lab: str) -> None:
     """Remove everything of one lab that is still there."""
     mine = {"label": f"{LABEL}={lab}"}
-    for container in engine.containers.list(all=True, filters=mine, ignore_removed=True):
-        with suppress(NotFound):
-            _end(container)
+    containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
+    with ThreadPoolExecutor(len(containers) or 1) as pool:
+        for each in [pool.submit(_end, each) for each in containers]:
+            each.result()
     for network in engine.networks.list(filters=mine):
         with suppress(NotFound):
             network.remove()
@@ -209,8 +212,10 @@ def _end(container: Container) -> None:
     """Remove a container; the engine may be removing it at this moment."""
     try:
         container.remove(force=True, v=True)
+    except NotFound:
+        return
     except APIError as failure:
-        if failure.status_code != 409:
+        if failure.status_code != HTTPStatus.CONFLICT:
             raise
         with suppress(NotFound):
             container.wait(condition="removed", timeout=SECONDS_TO_START)

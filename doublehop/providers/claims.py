@@ -23,15 +23,16 @@ def _shelf(provider: str) -> Path:
 def claimed(provider: str) -> Iterator[str]:
     """A new lab's id; it is this process's inside the context. Say `forget` once nothing of it is left."""
     lab = secrets.token_hex(4)
-    path = _shelf(provider) / lab
-    with path.open("w") as file:
+    beginning = _shelf(provider) / f".{lab}"
+    with beginning.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        beginning.rename(beginning.with_name(lab))  # nobody ever sees it free
         yield lab
 
 
 def abandoned(provider: str) -> Sequence[str]:
     """The ids of labs whose run has ended without taking them down."""
-    return sorted(path.name for path in _shelf(provider).iterdir() if _is_free(path))
+    return sorted(path.name for path in _shelf(provider).glob("[!.]*") if _is_free(path))
 
 
 def _is_free(path: Path) -> bool:

@@ -202,6 +202,9 @@ def up(scenario: str | None, name: str, provider: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
     topology = topologies.load()
     chosen = _one(scenario, topology) if scenario else None
+    problems = providers.make(provider).check()
+    if problems:
+        raise HostError("; ".join(problems))
     argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:

@@ -1,6 +1,7 @@
 """The images of the docker lab: one for all machines, and one more for each that starts from a provisioned state."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from docker.models.containers import Container
 
 from doublehop import cache
 from doublehop.data import LAB
-from doublehop.errors import LabError
+from doublehop.errors import HostError, LabError
 from doublehop.providers import Progress, image
 from doublehop.topology import ImageSpec
 
@@ -60,12 +61,19 @@ def _base(engine: docker.DockerClient, spec: ImageSpec, progress: Progress) -> s
     except APIError:
         own = f"{REPOSITORY}/base:{image.key(spec)}"
         if _find(engine, own) is None:
+            _check_mmdebstrap(spec)
             root = image.built(spec, progress)
             progress("no image registry answers: taking the local lab's root filesystem for a base (once)")
             with image.as_tar(root) as stream:
                 engine.api.import_image_from_stream(stream, repository=f"{REPOSITORY}/base", tag=image.key(spec))
         return own
     return public
+
+
+def _check_mmdebstrap(spec: ImageSpec) -> None:
+    if not image.path(spec).exists() and shutil.which("mmdebstrap") is None:
+        raise HostError("no image registry answers, and mmdebstrap, which makes the image from Debian's mirror, is "
+                        "missing: run `apt-get install mmdebstrap` as root")
 
 
 def _versions_file(spec: ImageSpec) -> Path:

@@ -45,6 +45,13 @@ def lab(session: nox.Session) -> None:
 
 
 @nox.session
+def docker(session: nox.Session) -> None:
+    """The docker lab; not run where no engine is."""
+    _install(session)
+    session.run("pytest", "tests/docker", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Figures beside their floors."""
     _install(session)

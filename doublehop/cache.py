@@ -37,7 +37,7 @@ def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     path = shelf / key
     if path.exists():
         return path
-    with _locked(shelf / f"{key}.lock"):
+    with locked(shelf / f"{key}.lock"):
         if not path.exists():
             partial = shelf / f"{key}.partial"
             shutil.rmtree(partial, ignore_errors=True)
@@ -51,7 +51,8 @@ def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keep other runs of this user out meanwhile."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from doublehop import __version__, catalogue, data, holder, providers, render, report, rules, sources
 from doublehop import explore as exploring
+from doublehop import setup as set_up_tools
 from doublehop import topology as topologies
 from doublehop.doctor import checks
 from doublehop.errors import DoublehopError, HostError, InputError
@@ -36,7 +37,7 @@ DEFAULT_NAME = "lab"
 PROGRESS_EVERY = 100
 
 lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
-                          help="What brings the machines up: local.")
+                          help="What brings the machines up: local, docker.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -201,6 +202,9 @@ def up(scenario: str | None, name: str, provider: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
     topology = topologies.load()
     chosen = _one(scenario, topology) if scenario else None
+    problems = providers.make(provider).check()
+    if problems:
+        raise HostError("; ".join(problems))
     argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:
@@ -238,12 +242,24 @@ def hold(name: str, provider: str, scenario: str | None) -> None:
 
 @main.command()
 @name_option
-@click.option("--all", "everything", is_flag=True, help="Every lab of this user.")
+@click.option("--all", "everything", is_flag=True, help="Every lab of this user, and what killed runs left.")
 def down(name: str, everything: bool) -> None:
-    """Take a standing lab down."""
+    """Take a standing lab down; with --all also what killed runs of this user left."""
     for each in holder.running() if everything else [name]:
         holder.let_go(each)
         OUT.print(f"lab {each!r} is down", markup=False)
+    for provider in providers.PROVIDERS if everything else []:
+        for left in providers.make(provider).sweep():
+            OUT.print(f"removed what a killed run left: {provider} lab {left}", markup=False)
+
+
+@main.command("setup")
+@click.argument("tools", nargs=-1, required=True, type=click.Choice(sorted(set_up_tools.TOOLS)))
+def set_up(tools: tuple[str, ...]) -> None:
+    """Install optional host tools from Debian's packages, and start an engine where none runs."""
+    with _progress() as progress:
+        for each in tools:
+            OUT.print(set_up_tools.set_up(each, progress), markup=False)
 
 
 @main.command()

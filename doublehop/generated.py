@@ -51,8 +51,20 @@ def admitted(scenario_id: str, tree: Tree, topology: Topology) -> Scenario | Non
     prediction = rules.predict(asked, topology)
     sources = tuple(dict.fromkeys(each for one in prediction.decisions for each in one.rule.sources))
     needs = (*asked.needs, Need.NTLM) if ntlm or _asks_about_ntlm(prediction) else asked.needs
-    return dataclasses.replace(asked, expect=prediction.expect, sources=sources, needs=needs,
+    return dataclasses.replace(asked, expect=_anywhere(prediction.expect, topology), sources=sources, needs=needs,
                                why="; ".join(each.told for each in prediction.decisions))
+
+
+def _anywhere(expect: Expect, topology: Topology) -> Expect:
+    """The same outcome with `{machine.address}` for addresses, which a lab may have others of."""
+
+    def without(text: str) -> str:
+        for name, each in topology.machines.items():
+            text = re.sub(rf"{re.escape(str(each.address))}(?![0-9])", f"{{{name}.address}}", text)
+        return text
+
+    return dataclasses.replace(expect, spn=without(expect.spn),
+                               offers=expect.offers and tuple(without(each) for each in expect.offers))
 
 
 def _asks_about_ntlm(prediction: Prediction) -> bool:

@@ -262,7 +262,7 @@ def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[L
     Web servers but the first start while the others are used already: few scenarios ask them anything.
     """
     with provider.up(topology, provision, progress) as site:
-        machines = dict(site.machines)
+        topology, machines = site.topology, dict(site.machines)
         agents: dict[str, Agent] = {}
         try:
             later = topology.of(Role.FRONT_END)[1:]

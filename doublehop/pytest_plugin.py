@@ -28,7 +28,8 @@ CATALOGUE = pytest.StashKey[list[Scenario]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--lab` options."""
     group = parser.getgroup("lab", "doublehop: a Kerberos delegation lab")
-    group.addoption("--lab", default="local", metavar="PROVIDER", help="What brings the lab's machines up: local.")
+    group.addoption("--lab", default="local", metavar="PROVIDER",
+                    help="What brings the lab's machines up: local, docker.")
     group.addoption("--lab-strict", action="store_true",
                     help="Fail a scenario that was not run instead of skipping it.")
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")

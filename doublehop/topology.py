@@ -2,7 +2,7 @@
 
 import ipaddress
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
@@ -67,6 +67,16 @@ class Topology:
             machines=self.partner.machines,
             partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
         )
+
+    def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":
+        """The same lab on another network of the same size, for where the first is taken."""
+        distance = int(network.network_address) - int(self.network.network_address)
+
+        def moved(machines: dict[str, MachineSpec]) -> dict[str, MachineSpec]:
+            return {name: replace(each, address=each.address + distance) for name, each in machines.items()}
+
+        return replace(self, network=network, machines=moved(self.machines),
+                       partner=replace(self.partner, machines=moved(self.partner.machines)))
 
     @property
     def dns(self) -> str:

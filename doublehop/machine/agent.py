@@ -105,6 +105,12 @@ def bring_up_network(*, address: str, prefix: int) -> None:
     ))
 
 
+def maps_user(number: int, table: Path = Path("/proc/self/uid_map")) -> bool:
+    """Whether this machine knows a user of that number; its lines are first, outside and size (user_namespaces(7))."""
+    ranges = [[int(each) for each in line.split()] for line in table.read_text().splitlines()]
+    return any(first <= number < first + size for first, _, size in ranges)
+
+
 def set_clock(*, by: str) -> None:
     """Let this agent's clock be off by so much from now on, or right again; it was started with one of its own."""
     path = Path(os.environ["FAKETIME_TIMESTAMP_FILE"])

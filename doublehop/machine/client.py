@@ -212,7 +212,7 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
             scheme = fall_back(first, response, auth.error, profile) if silent else ""
             if scheme:
                 response = ask_by_ntlm(session, url, scheme, logon)
-                header = response.request.headers["Authorization"]
+                header = str(response.request.headers["Authorization"])
                 by_password += 1
             if response.status_code == UNAUTHORIZED and profile["basic"] and "Basic" in schemes(response):
                 response = session.get(url, timeout=REQUEST_SECONDS, auth=(logon["user"], logon["password"]))

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, run, serve, until
+from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, maps_user, run, serve, until
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
 DATA = Path("/state/data")
@@ -27,14 +27,27 @@ _administrator: list["psycopg.Cursor"] = []
 
 
 def _as_postgres() -> tuple[str, ...]:
-    """PostgreSQL refuses to be root, the only user a machine maps, so it runs where that user has another number."""
+    """PostgreSQL refuses to be root, so it runs as its own user, or where that user is root by another number.
+
+    A machine that maps just one user has no other (decision 3); one that maps all may be forbidden to map anew.
+    """
     postgres = pwd.getpwnam("postgres")
+    if maps_user(postgres.pw_uid):
+        return ("setpriv", f"--reuid={postgres.pw_uid}", f"--regid={postgres.pw_gid}", "--clear-groups")
     return ("unshare", "--user", f"--map-user={postgres.pw_uid}", f"--map-group={postgres.pw_gid}")
 
+
+def _give_to_postgres(*paths: Path) -> None:
+    """Have these files and folders be PostgreSQL's own, where it is a user of its own."""
+    postgres = pwd.getpwnam("postgres")
+    if maps_user(postgres.pw_uid):
+        run("chown", "--recursive", f"{postgres.pw_uid}:{postgres.pw_gid}", *map(str, paths))
 
 
 def provision() -> None:
     """Make an empty cluster in the state folder."""
+    DATA.mkdir(mode=0o700)
+    _give_to_postgres(DATA)
     run(*_as_postgres(), str(BINARIES / "initdb"), "--pgdata", str(DATA), "--username", "postgres", "--auth", "trust",
         "--encoding", "UTF8", "--no-locale", "--no-sync")
 
@@ -53,6 +66,7 @@ def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, pa
     )
     known = [f'ad "/^(.*)@{re.escape(realm)}$" \\1\n', *(f'ad "/^(.*@{re.escape(each)})$" \\1\n' for each in others)]
     (DATA / "pg_ident.conf").write_text("".join(known))
+    _give_to_postgres(DATA, SOCKETS, KEYTAB)
     options = {
         "listen_addresses": address, "port": str(PORT), "unix_socket_directories": str(SOCKETS),
         "krb_server_keyfile": str(KEYTAB), "krb_caseins_users": "off", "fsync": "off", "shared_buffers": "16MB",

@@ -42,9 +42,11 @@ Provision = Callable[[Machine, Topology], None]
 class Site:
     """The machines of a running lab; `add` starts those of a further topology on the same network.
 
-    What is added lives as long as the rest.
+    Its own topology may have other addresses than the one asked for, where these are taken. What is added lives as
+    long as the rest.
     """
 
+    topology: Topology
     machines: Mapping[str, Machine]
     add: Callable[[Topology], Mapping[str, Machine]]
 
@@ -65,9 +67,13 @@ class Provider(Protocol):
            progress: Progress) -> AbstractContextManager[Site]:
         """Bring every machine up; leaving the context removes all of it."""
 
+    def sweep(self) -> Sequence[str]:
+        """Remove what killed runs of this user left here, and nothing else; gives the names of their labs."""
+
 
 PROVIDERS: Mapping[str, str] = {
     "local": "doublehop.providers.local:LocalProvider",
+    "docker": "doublehop.providers.docker:DockerProvider",
     "fake": "doublehop.providers.fake:FakeProvider",
 }
 """Name to constructor, imported when asked for: a provider's own dependencies are its own matter."""

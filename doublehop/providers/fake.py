@@ -99,7 +99,11 @@ class FakeProvider:
            progress: Progress) -> Iterator[Site]:
         """A machine for each of the topology's."""
         progress("fake machines")
-        yield Site(_machines(topology), _machines)
+        yield Site(topology, _machines(topology), _machines)
+
+    def sweep(self) -> Sequence[str]:
+        """Nothing is left of nothing."""
+        return []
 
 
 def _machines(topology: Topology) -> dict[str, Machine]:

@@ -8,9 +8,7 @@ machine when its parent dies, and state lives in memory, so nothing survives (no
 
 import json
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,30 +16,23 @@ from pathlib import Path
 from typing import TextIO
 
 from doublehop import cache
-from doublehop.data import LAB
 from doublehop.errors import HostError, LabError
 from doublehop.model import Need, Role
-from doublehop.providers import Machine, Progress, Provision, Site
-from doublehop.run import CommandResult, Conversation, run
-from doublehop.topology import ImageSpec, Topology
+from doublehop.providers import Machine, Progress, Provision, Site, image
+from doublehop.providers.entered import EnteredMachine
+from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
+from doublehop.run import Conversation, run
+from doublehop.topology import Topology
 
 TOOLS = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "nsenter": "util-linux"}
-PACKAGE = Path(__file__).parent.parent
-ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin", "LANG": "C.UTF-8", "HOME": "/root",
-    "PYTHONPATH": "/opt/doublehop", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
-}
-WRITABLE = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root")
 SECONDS_TO_START = 10
-SHOWN_PACKAGES = {"samba": "Samba", "postgresql-17": "PostgreSQL", "libkrb5-3": "MIT krb5"}
 
 
-class LocalMachine:
+class LocalMachine(EnteredMachine):
     """A bubblewrap machine, entered through its namespaces."""
 
     def __init__(self, name: str, role: Role, pid: int) -> None:
-        self.name = name
-        self.role = role
+        super().__init__(name, role)
         self.pid = pid
 
     def enter(self, *argv: str) -> Sequence[str]:
@@ -50,18 +41,6 @@ class LocalMachine:
             _tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
             "--preserve-credentials", "--", "env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), *argv,
         ]
-
-    def run(self, *argv: str, stdin: str = "", timeout: float = 30) -> CommandResult:
-        """Run a program in the machine to its end."""
-        return run(self.enter(*argv), stdin=stdin, timeout=timeout)
-
-    def open(self, *argv: str) -> Conversation:
-        """Start a program in the machine that is spoken to in lines."""
-        return Conversation(self.enter(*argv))
-
-    def fetch(self, path: str) -> bytes:
-        """The content of a file in the machine."""
-        return self.run("cat", path).check().stdout.encode()
 
 
 class LocalProvider:
@@ -87,14 +66,12 @@ class LocalProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        status = _image_path(topology.image) / "var/lib/dpkg/status"
-        text = status.read_text() if status.exists() else ""
-        found = {}
-        for entry in text.split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line and line[0] != " ")
-            if fields.get("Package") in SHOWN_PACKAGES:
-                found[SHOWN_PACKAGES[fields["Package"]]] = re.split(r"[+-]", fields["Version"].split(":")[-1])[0]
-        return found
+        status = image.path(topology.image) / "var/lib/dpkg/status"
+        return image.versions_in(status.read_text()) if status.exists() else {}
+
+    def sweep(self) -> Sequence[str]:
+        """The kernel ends every machine with its run, so nothing is ever left."""
+        return []
 
     @contextmanager
     def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Site]:
@@ -102,16 +79,16 @@ class LocalProvider:
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
-        image = _image(topology.image, progress)
+        root = image.built(topology.image, progress)
         with ExitStack() as stack:
             switch = stack.enter_context(_switch())
 
             def add(topology: Topology) -> dict[str, Machine]:
-                snapshots = {name: _snapshot(topology, name, image, provision, progress)
+                snapshots = {name: _snapshot(topology, name, root, provision, progress)
                              for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
-                return _plugged_in(topology, image, snapshots, switch, stack)
+                return _plugged_in(topology, root, snapshots, switch, stack)
 
-            yield Site(add(topology), add)
+            yield Site(topology, add(topology), add)
 
 
 def _find(tool: str) -> str | None:
@@ -192,13 +169,13 @@ class _Switch:
         self.say(f"link add {name} type veth peer name eth0 netns {pid}", f"link set {name} master br0 up")
 
 
-def _plugged_in(topology: Topology, image: Path, snapshots: Mapping[str, Path], switch: _Switch,
+def _plugged_in(topology: Topology, root: Path, snapshots: Mapping[str, Path], switch: _Switch,
                 stack: ExitStack) -> dict[str, Machine]:
     """Start every machine of a topology side by side, and lay their cables."""
     started = {}
     for name in topology.machines:
         mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
-        started[name] = stack.enter_context(_started(name, switch, image, topology, mounts))
+        started[name] = stack.enter_context(_started(name, switch, root, topology, mounts))
     machines: dict[str, Machine] = {}
     for name, each in topology.machines.items():
         pid = started[name].pid()
@@ -208,13 +185,13 @@ def _plugged_in(topology: Topology, image: Path, snapshots: Mapping[str, Path], 
 
 
 @contextmanager
-def _started(name: str, switch: _Switch, image: Path, topology: Topology,
+def _started(name: str, switch: _Switch, root: Path, topology: Topology,
              mounts: Sequence[str]) -> Iterator[_Speaking]:
     """Start one machine."""
     files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
     sandbox = [
         _tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
-        _tool("bwrap"), "--ro-bind", str(image), "/", "--dev", "/dev", "--proc", "/proc",
+        _tool("bwrap"), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc",
         *(part for each in WRITABLE for part in ("--tmpfs", each)),
         *(part for path, descriptor in files for part in ("--bind-data", str(descriptor), path)),
         "--ro-bind", str(PACKAGE), "/opt/doublehop/doublehop", *mounts,
@@ -236,51 +213,14 @@ def _memory_file(content: str) -> int:
     return descriptor
 
 
-def _image(spec: ImageSpec, progress: Progress) -> Path:
-    """The root filesystem, built by `lab/image/build` the first time (about a minute)."""
-
-    def build(path: Path) -> None:
-        progress(f"building the lab image from Debian {spec.release} (once, about a minute)")
-        process = subprocess.Popen(
-            [_BUILD, spec.release, _packages(spec), path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace",
-        )
-        assert process.stderr is not None
-        last: list[str] = []
-        for line in process.stderr:
-            last = [*last[-15:], line.rstrip()]
-            if line.startswith("I: "):
-                progress(f"lab image: {line[3:].strip()}")
-        if process.wait() != 0:
-            raise LabError("the lab image could not be built:\n" + "\n".join(last))
-
-    return cache.built("images", _image_key(spec), build)
-
-
-_BUILD = LAB / "image" / "build"
-
-
-def _packages(spec: ImageSpec) -> Path:
-    return LAB / "image" / spec.packages
-
-
-def _image_key(spec: ImageSpec) -> str:
-    return cache.key_of(spec.release, _packages(spec).read_bytes(), _BUILD.read_bytes())
-
-
-def _image_path(spec: ImageSpec) -> Path:
-    return cache.folder() / "images" / _image_key(spec)
-
-
-def _snapshot(topology: Topology, name: str, image: Path, provision: Provision, progress: Progress) -> Path:
+def _snapshot(topology: Topology, name: str, root: Path, provision: Provision, progress: Progress) -> Path:
     """The state a machine starts from: made once by its own agent, in a machine of its own."""
 
     def build(path: Path) -> None:
         progress(f"provisioning {name} (once, a few seconds)")
         path.mkdir(mode=0o700)
         state = ["--bind", str(path), "/state"]
-        with _switch() as switch, _started(name, switch, image, topology, state) as machine:
+        with _switch() as switch, _started(name, switch, root, topology, state) as machine:
             provision(LocalMachine(name, topology.machines[name].role, machine.pid()), topology)
 
-    agent = (PACKAGE / "machine" / "dc.py").read_bytes() + (PACKAGE / "machine" / "sql.py").read_bytes()
-    return cache.built("snapshots", cache.key_of(str(image), name, repr(topology), topology.smb_conf(), agent), build)
+    return cache.built("snapshots", image.snapshot_key(str(root), topology, name), build)

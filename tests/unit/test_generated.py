@@ -122,3 +122,9 @@ def test_workers_share_the_numbers_between_them(topology):
     seen = [found.number for first in range(3)
             for found in explore(Plan(provider="", seed=1, count=10, first=first, step=3), topology, Pretended())]
     assert sorted(seen) == list(range(10))
+
+
+def test_an_expected_address_is_that_of_whatever_lab_it_runs_in(topology):
+    found = generated.admitted("topic::it", {"given": {}, "when": {"get": "http://{web1.address}/whoami"}}, topology)
+    assert found is not None
+    assert found.expect.spn == "HTTP/{web1.address}"

@@ -20,7 +20,7 @@ LAYERS = {
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates", "explore", "partner"],
+            "certificates", "explore", "partner", "setup"],
     "faces": ["pytest_plugin", "cli", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""
@@ -29,7 +29,7 @@ MACHINE = "machine"
 """What runs inside a machine: it imports values and itself, and nobody imports it."""
 
 SLEEPERS = {"wait", "machine.agent"}
-STARTERS = {"run", "providers.local", "cli"}
+STARTERS = {"run", "providers.image", "cli"}
 
 
 def _name(path: Path) -> str:

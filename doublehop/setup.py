@@ -1,0 +1,111 @@
+"""Installs the optional host tools by name, from Debian's packages, and starts what they need where nothing runs.
+
+It does so as root or where sudo asks for no password; anybody else is told the command.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from doublehop import providers
+from doublehop.errors import Deadline, HostError
+from doublehop.providers import Progress
+from doublehop.run import run
+from doublehop.wait import until
+
+INSTALL_SECONDS = 900
+START_SECONDS = 60
+SYSTEMD = Path("/run/systemd/system")
+"""There only where systemd is in charge (sd_booted(3))."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """A tool: the programs it has to have, the Debian packages that have them, and the service behind it."""
+
+    packages: Mapping[str, str]
+    service: str = ""
+    elsewhere: str = ""
+    """The environment variable that names a service which is not ours to start."""
+
+
+TOOLS: Mapping[str, Tool] = {
+    "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
+                   elsewhere="DOCKER_HOST"),
+}
+MERGED = {"docker-cli": "docker.io"}
+"""Packages that older releases have as a part of another one."""
+
+
+def set_up(name: str, progress: Progress) -> str:
+    """Have a tool ready; gives one line about what was done.
+
+    Raises HostError when this user may not, or it does not come up.
+    """
+    check = providers.make(name).check
+    if not check():
+        return f"{name}: ready already"
+    tool = TOOLS[name]
+    done = [*_installed(tool, progress), *(_started(name, tool, check, progress) if check() else [])]
+    problems = check()
+    if problems:
+        raise HostError("; ".join(problems))
+    return f"{name}: {' and '.join(done)}"
+
+
+def _installed(tool: Tool, progress: Progress) -> list[str]:
+    elsewhere = tool.elsewhere and os.environ.get(tool.elsewhere)
+    missing = [package for program, package in tool.packages.items()
+               if not _has(program) and not (elsewhere and program.endswith("d"))]
+    if not missing:
+        return []
+    wanted = sorted({each if _known(each) else MERGED.get(each, each) for each in missing})
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
+    as_root = _as_root(f"apt-get update && {' '.join(install)}")
+    progress(f"installing {', '.join(wanted)}")
+    # The index of some other repository on this machine may be out of order; only ours has to be there.
+    run([*as_root, "apt-get", "update", "--quiet"], timeout=INSTALL_SECONDS)
+    run([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=INSTALL_SECONDS).check()
+    return [f"installed {', '.join(wanted)}"]
+
+
+def _has(program: str) -> bool:
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+
+
+def _known(package: str) -> bool:
+    """Whether this release has a package of that name."""
+    found = run(["apt-cache", "policy", package]).stdout
+    return "Candidate:" in found and "Candidate: (none)" not in found
+
+
+def _as_root(command: str) -> list[str]:
+    """What to put before a command that needs root.
+
+    Raises HostError with the command when this user may not.
+    """
+    if os.getuid() == 0:
+        return []
+    if _has("sudo") and run(["sudo", "-n", "true"]).code == 0:
+        return ["sudo", "-n"]
+    raise HostError(f"this needs root. As root, run:  {command}")
+
+
+def _started(name: str, tool: Tool, check: Callable[[], Sequence[str]], progress: Progress) -> list[str]:
+    """Start a tool's service; one that is named elsewhere, or that only refuses this user, is left as it is."""
+    problems = check()
+    if not tool.service or any(tool.service not in each or "missing" not in each for each in problems):
+        return []
+    if tool.elsewhere and os.environ.get(tool.elsewhere):
+        raise HostError(f"{'; '.join(problems)}: {tool.elsewhere} names it, so it is not started here")
+    start = ["systemctl", "start", tool.service] if SYSTEMD.exists() else ["service", tool.service, "start"]
+    as_root = _as_root(" ".join(start))
+    progress(f"starting {name}")
+    run([*as_root, *start], timeout=START_SECONDS).check()
+    try:
+        until(f"an answer of {name}", START_SECONDS, lambda: None if check() else True, every=0.2)
+    except Deadline as failure:
+        raise HostError("; ".join(check())) from failure
+    return ["started its service"]

@@ -1,0 +1,179 @@
+"""The parts of the docker provider that need no engine."""
+
+import fcntl
+import io
+import ipaddress
+import os
+import tarfile
+
+import pytest
+
+from doublehop import providers, setup
+from doublehop.data import LAB
+from doublehop.errors import HostError
+from doublehop.machine.agent import maps_user
+from doublehop.model import Role
+from doublehop.providers import claims, image
+from doublehop.providers import docker as provider
+from doublehop.run import CommandResult
+
+
+def test_a_topology_moves_with_all_its_addresses(topology):
+    moved = topology.moved_to(ipaddress.IPv4Network("10.93.5.0/24"))
+    assert str(moved.machines["dc1"].address) == "10.93.5.10"
+    assert str(moved.partner.machines["sql2"].address) == "10.93.5.32"
+    assert str(moved.across.network) == "10.93.5.0/24"
+    assert "kdc = 10.93.5.10\n" in moved.files_for("web1")["/etc/krb5.conf"]
+    assert topology.moved_to(topology.network) == topology
+
+
+def test_a_moved_topology_starts_from_a_state_of_its_own(topology):
+    moved = topology.moved_to(ipaddress.IPv4Network("10.93.5.0/24"))
+    assert image.snapshot_key("i", topology, "dc1") != image.snapshot_key("i", moved, "dc1")
+
+
+@pytest.mark.parametrize(("table", "known"), [
+    ("         0          0 4294967295\n", True), ("         0       1000          1\n", False),
+    ("0 1000 1\n1 100000 65536\n", True), ("", False),
+])
+def test_a_machine_knows_the_users_it_maps(tmp_path, table, known):
+    path = tmp_path / "uid_map"
+    path.write_text(table)
+    assert maps_user(101, path) is known
+
+
+def test_what_is_put_into_a_container_is_code_and_files_of_root():
+    with tarfile.open(fileobj=io.BytesIO(provider._files({"/etc/hosts": "127.0.0.1 localhost\n"}))) as archive:
+        names = archive.getnames()
+        assert {"doublehop/machine/dc.py", "etc/hosts"} <= set(names)
+        assert not [each for each in names if "__pycache__" in each]
+        assert {(each.uid, each.gid, each.uname) for each in archive if each.name != "etc/hosts"} == {(0, 0, "root")}
+        hosts = archive.extractfile("etc/hosts")
+        assert hosts is not None and hosts.read() == b"127.0.0.1 localhost\n"
+
+
+def test_no_capability_rules_the_host():
+    assert not {"SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "ALL"} & set(provider.CAPABILITIES)
+    assert all(provider.CAPABILITIES.values()), "each says why"
+
+
+def test_the_way_in_names_engine_and_container(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/podman/podman.sock")
+    machine = provider.DockerMachine("web1", Role.FRONT_END, "doublehop-1-web1")
+    engine = ["docker", "--host", "unix:///run/podman/podman.sock"]
+    assert machine.piped("id") == [*engine, "exec", "--interactive", "doublehop-1-web1", "id"]
+    assert [*machine.enter("a b", "c")][-3:] == ["doublehop-1-web1", "a b", "c"]
+
+
+def test_the_dockerfile_takes_base_and_packages_from_the_one_place():
+    text = (LAB / "docker" / "Dockerfile").read_text()
+    assert "ARG BASE=" in text and "FROM ${BASE}" in text
+    assert "COPY image/packages.txt" in text
+    assert "samba" not in text.replace("/etc/samba", "")
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "doublehop" / "labs" / "docker"
+
+
+def test_a_lab_is_a_leftover_once_its_run_has_ended(shelf):
+    with claims.claimed("docker") as lab:
+        assert claims.abandoned("docker") == []
+    assert claims.abandoned("docker") == [lab], "nobody said that nothing is left"
+    claims.forget("docker", lab)
+    assert claims.abandoned("docker") == []
+
+
+def test_another_runs_lab_is_no_leftover(shelf):
+    shelf.mkdir(parents=True)
+    with (shelf / "abc").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert claims.abandoned("docker") == []
+
+
+class Host:
+    """A host on which commands are noted and an engine may come up."""
+
+    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False):
+        self.programs, self.packages, self.root, self.sudo = set(programs), packages, root, sudo
+        self.up, self.done = False, []
+
+    def run(self, argv, **_):
+        if argv[0] == "apt-cache":
+            known = argv[-1] in self.packages
+            return self._came(0, f"{argv[-1]}:\n  Candidate: 1\n" if known else "")
+        self.done.append(" ".join(argv))
+        if argv[:2] == ["sudo", "-n"] and argv[2] == "true":
+            return self._came(0 if self.sudo else 1)
+        if "install" in argv:
+            self.programs |= {"dockerd", "docker"}
+        if "start" in argv:
+            self.up = "dockerd" in self.programs
+        return self._came(0)
+
+    def _came(self, code, out=""):
+        return CommandResult(argv=(), code=code, stdout=out, stderr="")
+
+    def check(self):
+        return [] if self.up and "docker" in self.programs else ["docker engine missing (nothing answers), try it"]
+
+
+@pytest.fixture
+def on(monkeypatch, tmp_path):
+    def be(host, systemd=False):
+        monkeypatch.delenv("DOCKER_HOST", raising=False)
+        monkeypatch.setattr(setup, "run", host.run)
+        monkeypatch.setattr(setup, "_has", lambda each: each in host.programs or (host.sudo and each == "sudo"))
+        monkeypatch.setattr(os, "getuid", lambda: 0 if host.root else 1000)
+        monkeypatch.setattr(setup, "SYSTEMD", tmp_path if systemd else tmp_path / "none")
+        monkeypatch.setattr(providers, "make", lambda name: host)
+        return host
+
+    return be
+
+
+def nothing(text):
+    pass
+
+
+def test_a_tool_that_is_ready_is_left_alone(on):
+    host = on(Host({"docker", "dockerd"}))
+    host.up = True
+    assert setup.set_up("docker", nothing) == "docker: ready already"
+    assert host.done == []
+
+
+def test_setup_installs_and_starts_the_engine(on):
+    host = on(Host())
+    assert setup.set_up("docker", nothing) == "docker: installed docker-cli, docker.io and started its service"
+    assert host.done[-1] == "service docker start"
+    assert "apt-get install --yes --no-install-recommends docker-cli docker.io" in host.done[1]
+
+
+def test_setup_takes_the_package_that_an_older_release_has(on):
+    host = on(Host(packages=["docker.io"]), systemd=True)
+    assert setup.set_up("docker", nothing) == "docker: installed docker.io and started its service"
+    assert host.done[-1] == "systemctl start docker"
+
+
+def test_setup_uses_sudo_where_it_asks_for_nothing(on):
+    host = on(Host(root=False, sudo=True))
+    setup.set_up("docker", nothing)
+    assert host.done[-1] == "sudo -n service docker start"
+
+
+def test_without_root_setup_says_the_command(on):
+    host = on(Host(root=False))
+    with pytest.raises(HostError, match=r"As root, run:  apt-get update && apt-get install --yes .*docker\.io"):
+        setup.set_up("docker", nothing)
+    assert host.done == []
+
+
+def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):
+    host = on(Host({"docker"}))
+    monkeypatch.setenv("DOCKER_HOST", "tcp://engine:2375")
+    with pytest.raises(HostError, match="DOCKER_HOST names it"):
+        setup.set_up("docker", nothing)
+    assert host.done == []

@@ -8,6 +8,7 @@ no directory. Without `dotnet` nothing here is run.
 import base64
 import functools
 import json
+import os
 import re
 import shutil
 import struct
@@ -75,7 +76,8 @@ def runtime():
     program = shutil.which("dotnet")
     if program is None:
         return None
-    listed = subprocess.run([program, "--list-runtimes"], capture_output=True, text=True, timeout=60, check=True)
+    listed = subprocess.run([program, "--list-runtimes"], capture_output=True, text=True, timeout=BUILD_SECONDS,
+                            check=True)
     found = {name: (Path(folder), version) for name, version, folder in re.findall(
         rf"^(\S+) ({FRAMEWORK}\.\S+) \[(.+)\]$", listed.stdout, re.MULTILINE)}
     if not found.keys() >= {*FRAMEWORKS}:
@@ -104,7 +106,8 @@ def build(tmp_path_factory):
         shutil.copytree(LAB / "aspnet" / "core", folder / "source", ignore=shutil.ignore_patterns("bin", "obj"))
         done = subprocess.run(
             [program, "build", "--nologo", "--configuration", "Release", "--output", folder / "app", *STAYS_NOWHERE],
-            cwd=folder / "source", capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+            cwd=folder / "source", env={**os.environ, "DOTNET_CLI_TELEMETRY_OPTOUT": "1"}, capture_output=True, text=True,
+            timeout=BUILD_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return folder / "app"
 

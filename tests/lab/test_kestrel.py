@@ -106,8 +106,8 @@ def build(tmp_path_factory):
         shutil.copytree(LAB / "aspnet" / "core", folder / "source", ignore=shutil.ignore_patterns("bin", "obj"))
         done = subprocess.run(
             [program, "build", "--nologo", "--configuration", "Release", "--output", folder / "app", *STAYS_NOWHERE],
-            cwd=folder / "source", env={**os.environ, "DOTNET_CLI_TELEMETRY_OPTOUT": "1"}, capture_output=True, text=True,
-            timeout=BUILD_SECONDS, check=False)
+            cwd=folder / "source", env={**os.environ, "DOTNET_CLI_TELEMETRY_OPTOUT": "1"}, timeout=BUILD_SECONDS,
+            capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return folder / "app"
 

@@ -53,8 +53,9 @@ def test_a_machine_cannot_reach_the_outside(host):
     assert host("client1").check_output("ip -o link show up | wc -l") == "2"
 
 
-def test_no_machine_changes_the_image(host):
-    host("web1").run("touch /usr/bin/x")
+def test_no_machine_changes_the_image(lab, host):
+    touched = host("web1").run("touch /usr/bin/x")
+    assert touched.rc != 0 or lab.provider != "local", "a local machine writes nowhere, a container into its own layer"
     assert not host("web2").file("/usr/bin/x").exists
 
 

@@ -22,6 +22,8 @@ from doublehop.rules.world import World, url_at
 from doublehop.scope import Scope, referral_to, web_servers
 from doublehop.wait import until
 
+Refusal = Mapping[str, Any]
+
 LOG_SECONDS = 5
 INTERNAL_ERROR = 500
 NO_LOGON_SERVERS = "STATUS_NO_LOGON_SERVERS"
@@ -45,11 +47,12 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
     if client.unasked:
         return Observation(client=client)
     page = _page(client)
-    _refuse_a_failing_lab(client, page, scope, servers)
+    refusals = _refusals(servers)
+    _refuse_a_failing_lab(client, page, scope, servers, refusals)
     return Observation(
         client=client,
-        front_end=_front_end(page, servers),
-        back_ends={name: _back_end(name, each, scope, servers) for name, each in page.get("back_ends", {}).items()},
+        front_end=_front_end(page, refusals),
+        back_ends={name: _back_end(name, each, scope, refusals) for name, each in page.get("back_ends", {}).items()},
         kdc=_kdc_lines(client, scope, marks),
     )
 
@@ -83,12 +86,13 @@ def _page(client: ClientSaw) -> dict[str, Any]:
     return page
 
 
-def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, servers: Sequence[Agent]) -> None:
+def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope, servers: Sequence[Agent],
+                          refusals: Sequence[Refusal]) -> None:
     """A front end that stumbles, or a database that is not there, says nothing about delegation."""
     if client.status >= INTERNAL_ERROR:
         lines = [line for each in servers for line in each.log()]
         raise LabError("the front end failed with HTTP 500; its last log lines:\n" + "\n".join(lines))
-    refusal = _last_refusal(servers)
+    refusal = refusals[-1] if refusals else None
     if refusal and refusal["error"] == NO_LOGON_SERVERS and refusal["server"] not in scope.given.dc_unreachable_from:
         raise LabError(f"{refusal['server']} found no domain controller to check NTLM: {refusal['native']}")
     for name, saw in page.get("back_ends", {}).items():
@@ -96,32 +100,31 @@ def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope,
             raise LabError(f"back end {name} is not there: {saw['native']}")
 
 
-def _front_end(page: dict[str, Any], servers: Sequence[Agent]) -> FrontEndSaw | None:
+def _front_end(page: dict[str, Any], refusals: Sequence[Refusal]) -> FrontEndSaw | None:
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
-    refusal = _last_refusal(servers)
-    return FrontEndSaw(error=refusal["error"], native=refusal["native"]) if refusal else None
+    return FrontEndSaw(error=refusals[-1]["error"], native=refusals[-1]["native"]) if refusals else None
 
 
-def _back_end(name: str, told: Mapping[str, Any], scope: Scope, servers: Sequence[Agent]) -> BackEndSaw:
+def _back_end(name: str, told: Mapping[str, Any], scope: Scope, refusals: Sequence[Refusal]) -> BackEndSaw:
     """What the page says of a back end; of a page that refused, the reason is in that server's own log."""
     saw = BackEndSaw(**{key: value for key, value in told.items() if key != "login"})
-    refusal = _last_refusal(_serving(name, scope, servers)) if saw.error == "HTTP_401" else None
-    return dataclasses.replace(saw, error=refusal["error"], native=refusal["native"]) if refusal else saw
+    own = _by_server_of(name, scope, refusals) if saw.error == "HTTP_401" else ()
+    return dataclasses.replace(saw, error=own[-1]["error"], native=own[-1]["native"]) if own else saw
 
 
-def _serving(name: str, scope: Scope, servers: Sequence[Agent]) -> Sequence[Agent]:
-    """Which web server a page among the back ends is on; of a chain such as `api.books` it is the last link's."""
+def _by_server_of(name: str, scope: Scope, refusals: Sequence[Refusal]) -> Sequence[Refusal]:
+    """Those of the web server that a page among the back ends is on; of a chain such as `api.books` the last link's."""
     place = World(scope).place(url_at(scope.page(name.rpartition(".")[2])), from_client=False)
-    return [each for each in servers if each.machine.name == place.machine] if place else servers
+    return [each for each in refusals if each["server"] == place.machine] if place else refusals
 
 
-def _last_refusal(servers: Sequence[Agent]) -> dict[str, Any] | None:
-    """The last token that a web server took for nobody's, with its reason; a scenario need not mention the server."""
+def _refusals(servers: Sequence[Agent]) -> list[Refusal]:
+    """Every token that these web servers took for nobody's, with the server and its reason, each server's in order."""
     pending = [(each.machine.name, each.send("log")) for each in servers]
     logs = [{"server": name, **each} for name, log in pending for each in log.result()]
-    return next((each for each in reversed(logs) if each["error"]), None)
+    return [each for each in logs if each["error"]]
 
 
 def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int]]) -> tuple[KdcLine, ...]:

@@ -1,8 +1,8 @@
 """Runs inside the client machine: posts a body as one user and says what became of it.
 
-Like the browser of row B-40, Python's own HTTP client sends a whole body before it reads any answer. Reads a host, the
-user's ccache, what goes before (`nothing`, `a page`, or `a token` with the body itself) and the body's size in bytes from
-standard input. Writes the statuses seen in order, and last `cut` where the connection was.
+Like the browser of row B-40, Python's own HTTP client sends a whole body before it reads any answer. Reads from
+standard input a host, the user's ccache, what goes before (`nothing`, `a page`, or `a token` with the body itself)
+and the body's size in bytes. Writes the statuses seen in order, and last `cut` where the connection was.
 """
 
 import base64

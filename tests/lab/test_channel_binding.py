@@ -6,7 +6,7 @@ import pytest
 
 from doublehop.frontend import ExtendedProtection, TokenChecking, WindowsAuthentication
 from doublehop.model import Principal
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
@@ -40,7 +40,7 @@ json.dump(seen, sys.stdout)
 
 def _portal(checking):
     windows = WindowsAuthentication(useKernelMode=False, extendedProtection=ExtendedProtection(tokenChecking=checking))
-    return portal(windows=windows, binding="https/*:443:{portal}")
+    return portal_site(windows=windows, binding="https/*:443:{portal}")
 
 
 @pytest.fixture

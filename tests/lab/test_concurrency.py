@@ -7,7 +7,7 @@ import pytest
 
 from doublehop.frontend import WindowsAuthentication
 from doublehop.model import Principal
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
@@ -29,7 +29,7 @@ def at_once(lab, directory, front_end, sql, client):
         assert not refusal
 
     def run(*, requests, connections=8, kept, shared=False):
-        front_end.configure(portal(
+        front_end.configure(portal_site(
             windows=WindowsAuthentication(useKernelMode=False, authPersistNonNTLM=kept), impersonate=True))
         wanted = {
             "host": directory.fill("{portal}"), "requests": requests, "connections": connections, "shared": shared,

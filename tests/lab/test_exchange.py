@@ -5,11 +5,11 @@ import json
 import pytest
 
 from doublehop.model import Principal
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
-PORTAL = portal()
+PORTAL = portal_site()
 
 # Runs in the client machine. DCE style makes Kerberos take three legs (RFC 4757 section 7.1): the caller has
 # proven nothing before the third, which has to come on the connection of the first.

@@ -3,11 +3,11 @@
 import pytest
 
 from doublehop.model import ClientProfile, Principal, Zone
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
-PORTAL = portal(impersonate=True)
+PORTAL = portal_site(impersonate=True)
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 
 from doublehop.frontend import HttpSys
 from doublehop.model import Principal
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
 SEND = (Path(__file__).parent / "send_headers.py").read_text()
 NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0" + bytes(24)
 SPNEGO_START = bytes.fromhex("60820100 0606 2b0601050502 a0820100".replace(" ", ""))
-PORTAL = portal(limits=HttpSys(MaxFieldLength=65534, MaxRequestBytes=1 << 20))
+PORTAL = portal_site(limits=HttpSys(MaxFieldLength=65534, MaxRequestBytes=1 << 20))
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from doublehop.model import Principal
-from tests.lab.portal import portal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
 SCRIPT = (Path(__file__).parent / "post_first.py").read_text()
 MORE_THAN_ANY_BUFFER = 32 << 20
-PORTAL = portal()
+PORTAL = portal_site()
 
 
 @pytest.fixture

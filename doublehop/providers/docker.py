@@ -49,12 +49,11 @@ CAPABILITIES = {
     "KILL": "an agent ends what it started under another user",
 }
 """All that a container may do beyond an ordinary process, and why; the rest of Docker's own set is dropped."""
-FIRST_PROGRAM = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
-                "ip route flush default; echo ready; cat >/dev/null; exit"
-"""Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is.
-
-It says so, and stays as long as its standard input.
-"""
+OWN_FILES = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
+            "ip route flush default"
+"""Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is."""
+FIRST_PROGRAM = f"{OWN_FILES}; echo ready; cat >/dev/null; exit"
+"""It says that the machine is there, and stays as long as its standard input."""
 SECONDS_TO_START = 30
 NETWORKS = 32
 """How many labs can run side by side: each has a network of its own, because engines refuse overlapping ones."""

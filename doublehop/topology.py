@@ -114,7 +114,7 @@ class Topology:
         return Topology(
             realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
             machines=self.partner.machines,
-            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
+            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines), windows=self.windows,
         )
 
     def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":

@@ -26,6 +26,13 @@ NOT_OURS = re.compile(r"""
 BOX_REMEDY = ": run `vagrant box add` where the catalogue answers, or name a box of your own by " \
              "DOUBLEHOP_WINDOWS_DC1_BOX and the like"
 
+TRIES = 5
+SOMEBODY_ELSES = "No such object"
+"""Vagrant's docker provider asks the engine about every container there is, and fails when one of them ends meanwhile.
+
+What it has done by then is kept, so the same command goes on.
+"""
+
 
 class _SideBySide(vagrant.Vagrant):
     """Destroys machines side by side, as they came up."""
@@ -59,8 +66,15 @@ class State:
         Raises HostError for what is missing or misspelt, else LabError, with Vagrant's words.
         """
         asked = f"/^({'|'.join(names)})$/"
-        with self._told("up"):
-            self._vagrant().up(vm_name=asked, provider=provider)
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._told("up"):
+                    self._vagrant().up(vm_name=asked, provider=provider)
+            except LabError as failure:
+                if not tries_left or SOMEBODY_ELSES not in str(failure):
+                    raise
+            else:
+                return
 
     def status(self) -> Mapping[str, str]:
         """Every machine's state, in Vagrant's words."""
@@ -74,10 +88,16 @@ class State:
 
     def _vagrant(self) -> vagrant.Vagrant:
         log = vagrant.make_file_cm(self._log)
-        own = {"VAGRANT_DOTFILE_PATH": str(self.folder / "machines"), "VAGRANT_HOME": str(self.folder / "home"),
-               "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1"}
         return _SideBySide(  # type: ignore[no-untyped-call]  # python-vagrant's has no types
-            root=self.root, env=os.environ | self.options | own, out_cm=log, err_cm=log)
+            root=self.root, env=self.environment, out_cm=log, err_cm=log)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `vagrant` is started with."""
+        return os.environ | self.options | {
+            "VAGRANT_DOTFILE_PATH": str(self.folder / "machines"), "VAGRANT_HOME": str(self.folder / "home"),
+            "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1",
+        }
 
     @property
     def _log(self) -> Path:

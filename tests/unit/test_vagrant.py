@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
+import vagrant as python_vagrant
 
 from doublehop import providers, setup
 from doublehop import topology as topologies
 from doublehop.data import LAB
-from doublehop.errors import HostError, InputError
+from doublehop.errors import HostError, InputError, LabError
 from doublehop.model import Role
 from doublehop.providers import docker as containers
-from doublehop.providers import vagrant, vagrant_machines
+from doublehop.providers import vagrant, vagrant_machines, vagrant_state
 from doublehop.run import CommandResult
 
 SHIPPED = (LAB / "topology.toml").read_text()
@@ -125,3 +127,59 @@ def test_where_debian_has_no_vagrant_setup_says_whose_to_install(host):
     with pytest.raises(HostError, match="this release of Debian has no package vagrant: install HashiCorp's"):
         setup.set_up("vagrant", lambda text: None)
     assert done == [], "nothing is tried"
+
+
+@pytest.fixture
+def ups(monkeypatch, tmp_path):
+    """A `vagrant up` that fails with each of these words in turn, and then comes up; gives how often it ran."""
+
+    def say(*lasts):
+        left, ran = list(lasts), []
+
+        def up(self, **_):
+            ran.append(self.env["DOUBLEHOP_LINUX_LAB"])
+            if left:
+                with self.err_cm() as log:
+                    log.write(f"Bringing machine 'dc1' up with 'docker' provider...\n{left.pop(0)}\n")
+                raise subprocess.CalledProcessError(1, ["vagrant", "up"])
+
+        monkeypatch.setattr(python_vagrant.Vagrant, "up", up)
+        return vagrant_state.State(tmp_path, {"DOUBLEHOP_LINUX_LAB": "7"}), ran
+
+    return say
+
+
+def test_a_container_of_somebody_elses_that_ends_meanwhile_is_no_failure(ups):
+    state, ran = ups(*["Stderr: Error: No such object: bfd4cac94f1d"] * 4)
+    state.up("dc1", provider="docker")
+    assert ran == ["7"] * 5
+
+
+def test_vagrant_that_goes_on_failing_is_a_failure_in_its_own_words(ups):
+    state, _ = ups(*["Stderr: Error: No such object: bfd4cac94f1d"] * 5)
+    with pytest.raises(LabError, match=r"(?s)vagrant up ended with 1.*No such object: bfd4cac94f1d"):
+        state.up("dc1", provider="docker")
+
+
+@pytest.mark.parametrize(("said", "told"), [
+    ('DOUBLEHOP_WINDOWS_SERVER: expected one of 2025, not "2016"', "expected one of 2025, not"),
+    ("The provider 'libvirt' could not be found, but was requested to\nback the machine 'dc1'.",
+     "but was requested to back the machine 'dc1'."),
+    ("The provider 'virtualbox' that was requested to back the machine\n'dc1' is reporting that it isn't usable",
+     "machine 'dc1' is reporting that it isn't usable"),
+    ("The box 'a/b' could not be found or\ncould not be accessed in the remote catalog.", "run `vagrant box add`"),
+])
+def test_what_is_missing_or_misspelt_is_no_failure_of_the_lab(ups, said, told):
+    state, ran = ups(said)
+    with pytest.raises(HostError, match=re.escape(told)) as refusal:
+        state.up("dc1", provider="docker")
+    assert "\n" not in str(refusal.value), "one sentence"
+    assert len(ran) == 1
+
+
+def test_what_vagrant_said_earlier_is_not_held_against_it(ups):
+    state, _ = ups("DOUBLEHOP_WINDOWS_SERVER: expected one of 2025", "the engine is full")
+    with pytest.raises(HostError):
+        state.up("dc1", provider="docker")
+    with pytest.raises(LabError, match="the engine is full"):
+        state.up("dc1", provider="docker")

@@ -37,7 +37,8 @@ def leftovers(engine):
     mine = {"label": containers.LABEL}
     made = [each.labels for each in engine.containers.list(all=True, filters=mine, ignore_removed=True)]
     made += [each.attrs["Labels"] for each in engine.networks.list(filters=mine)]
-    found = {each[containers.LABEL] for each in made} | {each.name for each in (cache.folder() / "vagrant").glob("*")}
+    found = {each[containers.LABEL] for each in made} | {
+        each.name for each in (cache.folder() / "vagrant").glob("*") if not each.name.startswith("windows-")}
     held = {path.name for each in ("docker", "vagrant") for path in (cache.folder() / "labs" / each).glob("*")
             if path.name not in claims.abandoned(each)}
     return found - held

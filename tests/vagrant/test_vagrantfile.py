@@ -1,4 +1,4 @@
-"""The Vagrantfile, as Vagrant itself reads it: no machine is started."""
+"""The Vagrantfile by hand: what Vagrant itself makes of it, without doublehop."""
 
 import json
 import os
@@ -9,7 +9,9 @@ import pytest
 
 from doublehop import topology as topologies
 from doublehop.data import LAB
+from doublehop.providers import docker as containers
 from doublehop.providers import vagrant_machines
+from doublehop.providers.docker_image import machine_image
 
 ROOT = LAB.parent
 TOLD = """load %r
@@ -127,3 +129,37 @@ def test_a_file_that_cannot_be_read_is_named(vagrant, checkout, file, content, s
     done = vagrant("validate", root=checkout)
     assert done.returncode == 1
     assert sentence in done.stderr
+
+
+BY_HAND = {"DOUBLEHOP_LINUX_LAB": "byhand", "DOUBLEHOP_LINUX_NETWORK": "10.93.240.0/24"}
+
+
+@pytest.fixture
+def by_hand(engine, vagrant):
+    """A person's own `vagrant up`, and what is left after their `vagrant destroy`."""
+    options = {**BY_HAND, "DOUBLEHOP_LINUX_IMAGE": machine_image(engine, topologies.load().image, lambda text: None)}
+    done = vagrant("up", "--provider=docker", **options)
+    for _ in range(4):
+        if done.returncode == 0 or "No such object" not in done.stderr:
+            break
+        done = vagrant("up", "--provider=docker", **options)  # somebody else's container ended meanwhile
+    try:
+        assert done.returncode == 0, done.stderr
+        yield vagrant("status", **options).stdout
+    finally:
+        gone = vagrant("destroy", "--force", **options)
+    assert gone.returncode == 0, gone.stderr
+    mine = {"label": f"{containers.LABEL}=byhand"}
+    assert [*engine.containers.list(all=True, filters=mine), *engine.networks.list(filters=mine)] == []
+
+
+def test_vagrant_up_makes_every_machine_in_its_place_and_vagrant_destroy_removes_all(engine, by_hand):
+    assert engine.networks.get("doublehop-byhand").attrs["Internal"]
+    for name, spec in topologies.load().machines.items():
+        assert f"{name} running (docker)" in " ".join(by_hand.split())
+        container = engine.containers.get(f"doublehop-byhand-{name}").attrs
+        host, (network,) = container["HostConfig"], container["NetworkSettings"]["Networks"].values()
+        assert network["IPAddress"] == str(spec.address).replace("10.93.0.", "10.93.240.")
+        assert (host["Privileged"], host["CapDrop"], host["Binds"], host["PortBindings"]) == (False, ["ALL"], None, {})
+        assert {each.removeprefix("CAP_") for each in host["CapAdd"]} == set(containers.CAPABILITIES)
+        assert container["Config"]["Hostname"] == name

@@ -27,12 +27,17 @@ class MachineSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSpec:
-    """The root filesystem: a Debian release and a package list in `lab/image/`."""
+    """The root filesystem: a Debian release and a package list in `lab/image/`.
+
+    `without` are those of its packages that the release lacks, `apt` is an option for apt.
+    """
 
     __pydantic_config__ = STRICT
 
     release: str
     packages: str
+    without: tuple[str, ...] = ()
+    apt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +53,10 @@ class Partner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
+
+    Domain controllers may be of another image than the rest (`releases.with_dc`).
+    """
 
     __pydantic_config__ = STRICT
 
@@ -58,15 +66,22 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    functional_level: str
+    base_schema: str
+    dc_image: ImageSpec | None = None
 
     @property
     def across(self) -> "Topology":
         """The lab as the second domain sees it: that domain is its own, and this one is its partner."""
-        return Topology(
-            realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
-            machines=self.partner.machines,
+        return replace(
+            self, realm=self.partner.realm, domain=self.partner.domain, machines=self.partner.machines,
             partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
         )
+
+    def image_of(self, machine: str) -> ImageSpec:
+        """What a machine of this domain is made from."""
+        is_dc = self.machines[machine].role is Role.DOMAIN_CONTROLLER
+        return (self.dc_image if is_dc else None) or self.image
 
     def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":
         """The same lab on another network of the same size, for where the first is taken."""
@@ -126,7 +141,7 @@ class Topology:
         """The domain controller's Samba configuration."""
         host = self.only(Role.DOMAIN_CONTROLLER)
         return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
-                                      "host": host.upper()})
+                                      "host": host.upper(), "level": self.functional_level})
 
     def member_conf(self, machine: str) -> str:
         """The Samba configuration of a member of the domain."""

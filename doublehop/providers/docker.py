@@ -97,7 +97,7 @@ class DockerProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        return shown_versions(topology.image)
+        return image.versions(topology, shown_versions)
 
     @contextmanager
     def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Site]:
@@ -106,14 +106,15 @@ class DockerProvider:
         if problems:
             raise HostError("; ".join(problems))
         with _engine() as engine, _told(), ExitStack() as stack:
-            root = machine_image(engine, topology.image, progress)
+            roots = {spec: machine_image(engine, spec, progress)
+                     for spec in (topology.image, topology.dc_image) if spec}
             network, own = stack.enter_context(_network(engine, topology))
             wires = _Wires(engine, network, stack)
 
             def add(asked: Topology) -> dict[str, Machine]:
-                images = dict.fromkeys(asked.machines, root)
+                images = {name: roots[asked.image_of(name)] for name in asked.machines}
                 for name in (asked.only(Role.DOMAIN_CONTROLLER), asked.only(Role.BACK_END)):
-                    images[name] = _snapshot(wires, root, asked, name, provision, progress)
+                    images[name] = _snapshot(wires, images[name], asked, name, provision, progress)
                 return wires.started(asked, images)
 
             yield Site(own, add(own), add)

@@ -16,7 +16,7 @@ LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
     "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
              "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
-             "departures", "aside", "draw", "draw_ways", "generated"],
+             "departures", "aside", "draw", "draw_ways", "generated", "releases"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",

@@ -13,6 +13,9 @@ from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import Role
 
+NETWORKS = 32
+"""How many labs can run side by side in containers."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MachineSpec:
@@ -92,6 +95,16 @@ class Topology:
 
         return replace(self, network=network, machines=moved(self.machines),
                        partner=replace(self.partner, machines=moved(self.partner.machines)))
+
+    def beside(self, number: int) -> "Topology":
+        """The same lab on the network that comes so many after its own; a container engine refuses two on one."""
+        first = int(self.network.network_address) + number * self.network.num_addresses
+        return self.moved_to(ipaddress.IPv4Network((first, self.network.prefixlen)))
+
+    @property
+    def for_compose(self) -> "Topology":
+        """The lab of `compose.yaml`, on the network after all that labs of the docker provider take."""
+        return self.beside(NETWORKS)
 
     @property
     def dns(self) -> str:

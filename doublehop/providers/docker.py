@@ -32,7 +32,7 @@ from doublehop.providers.docker_image import machine_image, shown_versions, snap
 from doublehop.providers.entered import EnteredMachine
 from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
 from doublehop.run import Conversation
-from doublehop.topology import Topology
+from doublehop.topology import NETWORKS, Topology
 
 LABEL = "doublehop.lab"
 """On everything a lab makes; its value is the lab's id."""
@@ -56,8 +56,6 @@ FIRST_PROGRAM = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/
 It says so, and stays as long as its standard input.
 """
 SECONDS_TO_START = 30
-NETWORKS = 32
-"""How many labs can run side by side: each has a network of its own, because engines refuse overlapping ones."""
 
 
 class DockerMachine(EnteredMachine):
@@ -170,8 +168,7 @@ def _network(engine: docker.DockerClient, topology: Topology) -> Iterator[tuple[
     with claims.claimed(DockerProvider.name) as lab:
         try:
             for number in range(NETWORKS):
-                first = int(topology.network.network_address) + number * topology.network.num_addresses
-                own = topology.moved_to(IPv4Network((first, topology.network.prefixlen)))
+                own = topology.beside(number)
                 network = _network_at(engine, lab, own.network)
                 if network is not None:
                     yield network, own

@@ -38,6 +38,7 @@ def machine_image(engine: docker.DockerClient, spec: ImageSpec, progress: Progre
                 said = "".join(each.get("stream", "") for each in failure.build_log).splitlines()[-15:]
                 raise LabError("the docker image could not be built:\n" + "\n".join([*said, str(failure)])) from failure
             found = engine.images.get(tag).id
+        engine.api.tag(found, f"{REPOSITORY}/machine", spec.release, force=True)  # for compose.yaml
         if not _versions_file(spec).exists():
             status = engine.containers.run(tag, ["cat", "/var/lib/dpkg/status"], remove=True, network_mode="none")
             _versions_file(spec).write_text(json.dumps(image.versions_in(status.decode())))

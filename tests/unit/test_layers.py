@@ -20,8 +20,8 @@ LAYERS = {
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates", "explore", "partner", "setup"],
-    "faces": ["pytest_plugin", "cli", "__main__"],
+            "certificates", "explore", "partner", "setup", "compose"],
+    "faces": ["pytest_plugin", "cli", "standing", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""
 

@@ -297,7 +297,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     def where(name: str) -> dict[str, Any]:
         return {"address": str(topology.machines[name].address), "prefix": prefix}
 
-    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, domain=topology.domain,
+                           passwords=passwords)
     versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}

@@ -34,10 +34,11 @@ _samba: list["subprocess.Popen[bytes]"] = []
 
 
 def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
-              records: list[dict[str, Any]], smb_conf: str, password: str) -> None:
+              records: list[dict[str, Any]], smb_conf: str, password: str, functional_level: str,
+              base_schema: str) -> None:
     """Make the domain in the state folder, with every member joined (row A-16: HOST names come first)."""
+    from samba import dsdb
     from samba.auth import system_session
-    from samba.dsdb import DS_DOMAIN_FUNCTION_2016
     from samba.provision import provision as samba_provision
 
     (STATE / "smb.conf").write_text(smb_conf)
@@ -46,7 +47,8 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
     result = samba_provision(
         logger, system_session(), smbconf=str(STATE / "smb.conf"), realm=realm, domain=domain, hostname=host,
         hostip=address, adminpass=password, serverrole="active directory domain controller",
-        dns_backend="SAMBA_INTERNAL", dom_for_fun_level=DS_DOMAIN_FUNCTION_2016, base_schema="2019",
+        dns_backend="SAMBA_INTERNAL", dom_for_fun_level=getattr(dsdb, f"DS_DOMAIN_FUNCTION_{functional_level}"),
+        base_schema=base_schema,
         skip_sysvolacl=True,  # without root the file system takes no such ACL
     )
     _name_group()

@@ -2,6 +2,7 @@
 
 import ipaddress
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
@@ -47,8 +48,19 @@ class Partner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """What an environment that is not the lab's calls its hosts and accounts, by the labels of scenarios."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
+
+    `named` is for an environment that already stands; the lab makes up its names by itself.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -58,6 +70,7 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    named: Named = field(default=Named(), repr=False)
 
     @property
     def across(self) -> "Topology":
@@ -90,7 +103,7 @@ class Topology:
 
     def fqdn(self, machine: str) -> str:
         """A machine's full name."""
-        return f"{machine}.{self.dns}"
+        return self.named.hosts.get(machine) or f"{machine}.{self.dns}"
 
     def only(self, role: Role) -> str:
         """The name of the first machine of a role."""
@@ -118,23 +131,24 @@ class Topology:
         return {
             "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
             "/etc/hostname": f"{machine}\n",
-            "/etc/resolv.conf": _template("resolv.conf", values),
-            "/etc/krb5.conf": _template("krb5.conf", values),
+            "/etc/resolv.conf": template("resolv.conf", values),
+            "/etc/krb5.conf": template("krb5.conf", values),
         }
 
     def smb_conf(self) -> str:
         """The domain controller's Samba configuration."""
         host = self.only(Role.DOMAIN_CONTROLLER)
-        return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
+        return template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
                                       "host": host.upper()})
 
     def member_conf(self, machine: str) -> str:
         """The Samba configuration of a member of the domain."""
         dc = self.fqdn(self.only(Role.DOMAIN_CONTROLLER))
-        return _template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
+        return template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
 
 
-def _template(name: str, values: dict[str, str]) -> str:
+def template(name: str, values: dict[str, str]) -> str:
+    """One of the lab's configuration files with these values put in."""
     return Template((LAB / "templates" / name).read_text()).substitute(values)
 
 
@@ -158,6 +172,8 @@ def load(path: Path = LAB / "topology.toml") -> Topology:
 
 
 def _check(topology: Topology, path: str) -> None:
+    if topology.named != Named():
+        raise InputError(path, "named: unexpected key (an inventory names what stands already)")
     for role in Role:
         if not topology.of(role):
             raise InputError(path, f"machines: expected at least one with role {role.value!r}")

@@ -24,6 +24,7 @@ OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
+ACCESS_ALLOWED = 0
 KEY_VERSION = "msDS-KeyVersionNumber"
 DACL_ONLY = 4
 """Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
@@ -37,10 +38,11 @@ class Directory:
         self._connection = connection
 
     @classmethod
-    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20) -> "Directory":
-        """Connect by LDAPS with a simple bind."""
+    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20,
+                  authorities: str = "") -> "Directory":
+        """Connect by LDAPS with a simple bind; `authorities` is a file of those who may have signed the certificate."""
         # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
-        tls = ldap3.Tls(validate=ssl.CERT_NONE)
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED if authorities else ssl.CERT_NONE, ca_certs_file=authorities or None)
         server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
         return cls._reached(lambda: ldap3.Connection(
             server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
@@ -75,6 +77,16 @@ class Directory:
         wanted = f"(sAMAccountName={escape_filter_chars(account)})"
         self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=[])
         return str(next(each["dn"] for each in self._connection.response if "dn" in each))
+
+    def search(self, base: str, wanted: str, attributes: list[str]) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """Every entry below a base that a filter takes, with its DN and the values of some attributes."""
+        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=attributes)
+        return [(str(each["dn"]), {name: list(each["raw_attributes"].get(name, [])) for name in attributes})
+                for each in self._connection.response if "dn" in each]
+
+    def raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+        """The values of some attributes of one entry, as they are."""
+        return self._raw(dn, attributes)
 
     def sid(self, dn: str) -> str:
         """The SID of an entry, in its form `S-1-5-21-...`."""
@@ -239,6 +251,20 @@ def allowing(sids: list[bytes]) -> bytes:
     acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
     header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
     return header + OWNER_SYSTEM + acl
+
+
+def allowed_by(descriptor: bytes) -> list[bytes]:
+    """The SIDs that a descriptor's access control list grants something to (MS-DTYP 2.4.4.2)."""
+    start = struct.unpack_from("<BBHIIII", descriptor)[6]
+    if not start:
+        return []
+    count, at, found = struct.unpack_from("<BBHHH", descriptor, start)[3], start + 8, []
+    for _ in range(count):
+        kind, _, length = struct.unpack_from("<BBH", descriptor, at)
+        if kind == ACCESS_ALLOWED:
+            found.append(descriptor[at + 8 : at + length])
+        at += length
+    return found
 
 
 def _entries(sids: list[bytes]) -> bytes:

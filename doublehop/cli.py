@@ -147,6 +147,9 @@ def explore(seed: int, count: int, workers: int, out: Path, provider: str) -> No
     """Run configurations that nobody wrote and compare each with what the rules predict."""
     if not out.is_dir():
         raise InputError(str(out), "this folder does not exist")
+    problems = providers.make(provider).check()
+    if problems:
+        raise HostError("; ".join(problems))
     tally = exploring.Tally(Counter())
     with _progress() as progress:
         found = exploring.side_by_side(provider, topologies.load(), seed=seed, count=count, workers=workers)

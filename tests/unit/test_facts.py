@@ -92,7 +92,7 @@ def test_two_configurations_hold_of_each_other_only_when_their_facts_are_equal(o
 
 def test_scenarios_of_the_same_facts_give_the_same():
     """But for a site's settings that its one application inherits or says itself, which is the same thing."""
-    found = {}
+    found: dict[frozenset[object], list[Given]] = {}
     for each in catalogue.load(TOPOLOGY):
         if isinstance(each.when, Request) and not facts.cannot_hold(each.given):
             wants = facts.wanted(each, scope_of("any::one", each.given, TOPOLOGY))

@@ -199,7 +199,8 @@ class Visit(Session):
         if differ:
             raise NotRun("\n".join(differ))
         verdict, unseen = holding.within_sight(judge(scenario.expect, observation, scope),
-                                               kdc_log=bool(self.inventory.domain.kdc_log))
+                                               kdc_log=bool(self.inventory.domain.kdc_log),
+                                               active_directory=bool(self.inventory.domain.ldap))
         reason = "\n".join(holding.told(facts.taken(wants, held), unseen))
         return observation, dataclasses.replace(verdict, reason=reason)
 

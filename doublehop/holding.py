@@ -19,12 +19,14 @@ from doublehop.model import (
     Principal,
     Request,
     Scenario,
+    Scheme,
     Verdict,
     VerdictKind,
 )
 from doublehop.rules.world import Place, World, url_at
 from doublehop.scope import PLACEHOLDER, Scope, scope_of
 from doublehop.topology import Topology
+from doublehop.verdict import TOKENS
 
 Look = Mapping[str, Any]
 """What a visitor tells of names or accounts, by their real names."""
@@ -233,13 +235,15 @@ def as_the_client_knows(client: ClientSaw, principal: str) -> tuple[KdcLine, ...
                     text="the client's own account of it"),)
 
 
-def within_sight(verdict: Verdict, *, kdc_log: bool) -> tuple[Verdict, list[str]]:
+def within_sight(verdict: Verdict, *, kdc_log: bool, active_directory: bool) -> tuple[Verdict, list[str]]:
     """The verdict without what nobody could see from here, and what that is.
 
-    Only what was not seen at all is set aside: a hop that was seen and differs still differs.
+    Only what was not seen at all is set aside: a hop that was seen and differs still differs. A token's size tells
+    Kerberos only of a KDC that writes groups into its tickets, which another than Active Directory's need not.
     """
     unseen = [each for each in verdict.differences
-              if each.observed in GIVEN_BY_NOBODY and _hidden(each, kdc_log=kdc_log)]
+              if (each.observed in GIVEN_BY_NOBODY and _hidden(each, kdc_log=kdc_log))
+              or (not active_directory and _is_size(each))]
     left = tuple(each for each in verdict.differences if each not in unseen)
     kind = VerdictKind.DISAGREED if left else VerdictKind.AGREED
     return replace(verdict, kind=kind, differences=left), [
@@ -249,6 +253,12 @@ def within_sight(verdict: Verdict, *, kdc_log: bool) -> tuple[Verdict, list[str]
 def _hidden(difference: Difference, *, kdc_log: bool) -> bool:
     """Whether a difference is in what only the KDC's or the front end's own log tells."""
     return (difference.hop == "KDC" and not kdc_log) or (difference.hop, difference.field) == ("front end", "error")
+
+
+def _is_size(difference: Difference) -> bool:
+    """Whether a token begins as Kerberos does and is only too short for the rule of thumb (row E-23)."""
+    return (difference.hop, difference.field, difference.expected) == ("client", "token", Scheme.KERBEROS) and (
+        difference.observed.startswith(TOKENS[Scheme.KERBEROS][0]))
 
 
 def told(taken: Sequence[str], unseen: Sequence[str]) -> Iterator[str]:

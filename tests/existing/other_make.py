@@ -121,7 +121,7 @@ class Other:
         """Have the KDC's own administrator do something."""
         done = subprocess.run(
             ["nsenter", f"--target={self.pid}", "--user", "--mount", "--net", "--pid", "--preserve-credentials", "--",
-             "env", "-i", f"PATH={PATH}", "KRB5_CONFIG=/opt/stand-in/krb5.conf",
+             "env", "-i", f"PATH={PATH}",
              "KRB5_KDC_PROFILE=/opt/stand-in/kdc.conf", "kadmin.local"],
             input=f"{command}\n", capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr
@@ -150,7 +150,9 @@ def standing(root, folder):
     argv = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--unshare-net", "--unshare-pid",
             "--unshare-ipc", "--unshare-uts", "--hostname", "other", "--ro-bind", str(root), "/", "--dev", "/dev",
             "--proc", "/proc", *(part for each in IN_MEMORY for part in ("--tmpfs", each)),
-            "--ro-bind", str(HERE), "/opt/stand-in", "--die-with-parent", "--clearenv", "--setenv", "PATH", PATH,
+            "--ro-bind", str(HERE), "/opt/stand-in", "--ro-bind", str(HERE / "hosts"), "/etc/hosts",
+            "--ro-bind", str(HERE / "krb5.conf"), "/etc/krb5.conf",
+            "--die-with-parent", "--clearenv", "--setenv", "PATH", PATH,
             "--json-status-fd", str(status_in), "/opt/stand-in/start"]
     log = folder / "stand-in.log"
     with log.open("w") as errors, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,

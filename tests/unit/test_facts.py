@@ -142,12 +142,21 @@ def test_only_what_was_not_seen_at_all_is_set_aside():
     seen = Difference(hop="KDC", field="answer for HTTP/x", expected="issued", observed="KDC_ERR_S_PRINCIPAL_UNKNOWN")
     other_hop = Difference(hop="back end sql", field="identity", expected="alice", observed="nothing")
     verdict = Verdict(kind=VerdictKind.DISAGREED, differences=(unseen, seen, other_hop))
-    assert within_sight(verdict, kdc_log=False) == (
+    assert within_sight(verdict, kdc_log=False, active_directory=True) == (
         Verdict(kind=VerdictKind.DISAGREED, differences=(seen, other_hop)),
         ["KDC: ticket for MSSQLSvc/, expected issued for alice"])
-    assert within_sight(verdict, kdc_log=True) == (verdict, [])
+    assert within_sight(verdict, kdc_log=True, active_directory=True) == (verdict, [])
     alone = dataclasses.replace(verdict, differences=(unseen,))
-    assert within_sight(alone, kdc_log=False)[0].kind is VerdictKind.AGREED
+    assert within_sight(alone, kdc_log=False, active_directory=True)[0].kind is VerdictKind.AGREED
+
+
+def test_a_short_ticket_is_set_aside_only_where_no_active_directory_made_it():
+    short = Difference(hop="client", field="token", expected="Kerberos", observed="YIIC... of 984 letters")
+    verdict = Verdict(kind=VerdictKind.DISAGREED, differences=(short,))
+    assert within_sight(verdict, kdc_log=True, active_directory=True) == (verdict, [])
+    assert within_sight(verdict, kdc_log=True, active_directory=False)[0].kind is VerdictKind.AGREED
+    ntlm = dataclasses.replace(verdict, differences=(dataclasses.replace(short, observed="NTLM"),))
+    assert within_sight(ntlm, kdc_log=True, active_directory=False) == (ntlm, [])
 
 
 def test_the_clients_own_account_is_a_ticket_or_an_error_and_else_nothing():

@@ -53,7 +53,7 @@ def test_before_and_after_a_patch_of_another_kdc(apache):
     apache.administer("modprinc -ok_as_delegate HTTP/portal.other.test")
     patched = apache.visit()
     assert lines(patched) == {"trusted": "not run", "not-trusted": "not run"}
-    assert "the ticket for HTTP/portal.other.test is not ok_as_delegate, the inventory states otherwise" in patched.stdout
+    assert "HTTP/portal.other.test is not ok_as_delegate, the inventory states otherwise (account" in patched.stdout
 
     restated = apache.visit(("trusted_for_delegation = true", "trusted_for_delegation = false"))
     assert lines(restated) == {"trusted": "not run", "not-trusted": "agreed"}, restated.stdout

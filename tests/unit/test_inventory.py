@@ -1,5 +1,7 @@
 """Inventories are read strictly, and nothing of an environment that is not said is made up."""
 
+from pathlib import Path
+
 import pytest
 
 from doublehop import inventory
@@ -9,6 +11,7 @@ from doublehop.model import Given
 from doublehop.scope import scope_of
 from tests.existing.standing import FRONT_END, INVENTORY
 
+ROOT = Path(__file__).parents[2]
 TEXT = INVENTORY.format(portal="intranet.corp.example", front_end=FRONT_END, log="")
 
 
@@ -88,3 +91,10 @@ def test_no_address_of_the_lab_stands_for_one_that_is_not_said(written, topology
     stands = inventory.topology(written(), topology)
     assert not {str(each.address) for each in stands.machines.values()} & {
         str(each.address) for each in topology.machines.values()}
+
+
+def test_the_example_is_a_whole_inventory(tmp_path, topology):
+    (tmp_path / "corp-ca.pem").touch()
+    path = tmp_path / "inventory.toml"
+    path.write_text((ROOT / "docs" / "examples" / "inventory.toml").read_text())
+    assert inventory.accounts(load(path, topology))["pool"] == "svc-intranet"

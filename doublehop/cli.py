@@ -134,7 +134,9 @@ def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, pro
             raise InputError(str(path), "its folder does not exist")
     width = max(len(each.id) for each in scenarios)
     results = []
-    with _progress() as progress, opened(provider, topology, progress, inventory) as session:
+    session = opened(provider, topology, silent, inventory)  # which may ask for passwords, so nothing spins yet
+    with _progress() as progress, session:
+        session.progress = progress
         about = session.about()
         for number, scenario in enumerate(scenarios, start=1):
             progress(f"{number} of {len(scenarios)}: {scenario.id}") if ERR.is_terminal else None

@@ -32,6 +32,7 @@ from doublehop.wait import until
 MODULE = "doublehop.machine.visitor"
 KERBEROS, LDAPS = 88, 636
 LOG_SECONDS = 5
+OK = 200
 REMEDIES = {
     "KDC_ERR_PREAUTH_FAILED": "the password is wrong",
     "SIGN_IN_FAILED": "the password is wrong",
@@ -236,9 +237,13 @@ class Visit(Session):
         mark = self._log_mark()
         if request.after:
             before = ask_for(request.after, request, scope, passwords, agent)
-            if before.status != 200:
+            if before.status != OK:
                 raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
         client = ask_for(request.user, request, scope, passwords, agent)
+        wrong = holding.not_the_contract(client.body) if client.status == OK else ""
+        if wrong:
+            raise LabError(f"{url_of(request, scope)} is not the page that scenarios ask for: {wrong} "
+                           "(lab/contract/whoami.schema.json)")
         page = page_of(client)
         for name, saw in page.get("back_ends", {}).items():
             if saw.get("error") == "BACK_END_UNREACHABLE":

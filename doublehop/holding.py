@@ -4,6 +4,7 @@ It ends in the form of `facts`, so that a scenario's given can be held against i
 on hops that cannot be seen into from outside.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,9 @@ Look = Mapping[str, Any]
 GIVEN_BY_NOBODY = ("nothing", "never asked")
 """How the verdict shows what was not to be seen."""
 OK_AS_DELEGATE = "ok_as_delegate"
+UNAUTHORIZED = 401
+SAID_BY_PAGES = ("scheme", "mechanism", "user", "level", "thread", "pool")
+SAID_OF_BACK_ENDS = ({"identity", "login", "scheme", "encrypted"}, {"error", "native"})
 
 
 def unnamed(scenario: Scenario, inventory: Inventory, lab: Topology) -> list[str]:
@@ -201,7 +205,25 @@ def offers_contradict(where: Place | None, told: Look, url: str) -> str:
     return ""
 
 
-UNAUTHORIZED = 401
+
+def not_the_contract(body: str) -> str:
+    """Why an answer is not `/whoami` as lab/contract/whoami.schema.json has it, in a few words; nothing if it is."""
+    try:
+        page = json.loads(body)
+    except ValueError:
+        return "it is no JSON"
+    if not isinstance(page, dict):
+        return "it is no object"
+    for name in SAID_BY_PAGES:
+        if not isinstance(page.get(name), str):
+            return f"it has no text {name!r}"
+    back_ends = page.get("back_ends")
+    if not isinstance(back_ends, dict) or not all(isinstance(each, dict) for each in back_ends.values()):
+        return "it has no back_ends"
+    for name, each in back_ends.items():
+        if each.keys() not in SAID_OF_BACK_ENDS:
+            return f"what it says of the back end {name} is neither an identity nor an error"
+    return ""
 
 
 def page_contradicts(where: Place | None, page: Mapping[str, Any], scope: Scope) -> str:

@@ -79,6 +79,21 @@ user = "alice"
 level = "Delegate"
 sees.sql = "alice"
 
+[another-page]
+from = "trusted"
+title = "A page that knows nothing of the contract"
+why = "What it says cannot be read."
+sources = []
+change.when.get = "http://{portal}:8080/plain"
+
+[another-page.expect]
+spn = "HTTP/{portal}"
+status = 200
+scheme = "Kerberos"
+user = "alice"
+level = "Delegate"
+sees.sql = "alice"
+
 [not-trusted]
 from = "trusted"
 title = "Apache's account is not trusted for delegation"

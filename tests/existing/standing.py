@@ -7,6 +7,7 @@ import base64
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,13 +134,36 @@ class Standing:
 
     def visit(self, *arguments, inventory=None, environment=None, command="run", timeout=180):
         """Run doublehop against it from the client's network, in a process that knows nothing of the lab."""
+        return self.run("-m", "doublehop", command, "--lab=existing", "--lab-inventory",
+                        str(inventory or self.inventory()), *arguments, environment=environment, timeout=timeout)
+
+    def run(self, *arguments, environment=None, timeout=180):
+        """Run Python in the client's network."""
+        return subprocess.run([*self._network(), sys.executable, *arguments], capture_output=True, text=True,
+                              timeout=timeout, check=False, stdin=subprocess.DEVNULL, env=self._secrets(environment))
+
+    def typed(self, *arguments, environment, after, text):
+        """Run Python at a terminal, where somebody types a line once a prompt is there; gives all that is shown."""
+        ours, theirs = os.openpty()
+        process = subprocess.Popen([*self._network(), sys.executable, *arguments], env=self._secrets(environment),
+                                   preexec_fn=lambda: os.login_tty(theirs))
+        os.close(theirs)
+        shown, told = b"", False
+        with suppress(OSError):  # what a terminal says once nobody has it open
+            while chunk := os.read(ours, 1 << 16):
+                shown += chunk
+                if not told and after.encode() in shown:
+                    os.write(ours, f"{text}\n".encode())
+                    told = True
+        os.close(ours)
+        assert process.wait(60) == 0, shown.decode()
+        return shown.decode()
+
+    def _secrets(self, environment):
+        """This process's environment with the passwords that an inventory names."""
         secrets = {"READER_PASSWORD": self.passwords["reader"], "ALICE_PASSWORD": self.passwords["lab-alice"]}
         clean = {key: value for key, value in os.environ.items() if key not in secrets}
-        return subprocess.run(
-            [*self._network(), sys.executable, "-m", "doublehop", command, "--lab=existing",
-             "--lab-inventory", str(inventory or self.inventory()), *arguments],
-            capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
-            env={**clean, **(secrets if environment is None else {**secrets, **environment})})
+        return {**clean, **secrets, **(environment or {})}
 
     def _network(self):
         """The client's network, with everything else as it is on this host."""

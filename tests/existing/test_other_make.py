@@ -32,31 +32,32 @@ def apache(root, request, pytestconfig, tmp_path):
 
 
 def lines(done):
-    """The verdict of each scenario, by its name."""
+    """The verdicts: of the site that is trusted, of its other page, and of the site that is not trusted."""
     found = {}
     for each in done.stdout.splitlines():
         for verdict in VerdictKind:
             if each.startswith(f"{verdict} ") and "apache::" in each:
                 found[each.split("apache::")[1].split()[0]] = str(verdict)
-    assert found.keys() == {"trusted", "not-trusted"}, done.stdout + done.stderr
-    return found
+    assert found.keys() == {"trusted", "another-page", "not-trusted"}, done.stdout + done.stderr
+    return tuple(found.values())
 
 
 def test_before_and_after_a_patch_of_another_kdc(apache):
     trusted = apache.visit()
-    assert lines(trusted) == {"trusted": "agreed", "not-trusted": "not run"}, trusted.stdout
+    assert lines(trusted) == ("agreed", "broken", "not run"), trusted.stdout
     assert "alice: 200 Kerberos Delegate | sql sees alice" in trusted.stdout
     assert "account pool: trusted_for_delegation is yes by the inventory, the scenario gives no" in trusted.stdout
+    assert "8080/plain?back_ends=sql is not the page that scenarios ask for: it is no JSON" in trusted.stdout
     assert "taken from the inventory: " in trusted.stdout
     assert "SPN http/portal.other.test" in trusted.stdout, "no directory told who holds it"
 
     apache.administer("modprinc -ok_as_delegate HTTP/portal.other.test")
     patched = apache.visit()
-    assert lines(patched) == {"trusted": "not run", "not-trusted": "not run"}
+    assert lines(patched) == ("not run", "broken", "not run")
     assert "HTTP/portal.other.test is not ok_as_delegate, the inventory states otherwise (account" in patched.stdout
 
     restated = apache.visit(("trusted_for_delegation = true", "trusted_for_delegation = false"))
-    assert lines(restated) == {"trusted": "not run", "not-trusted": "agreed"}, restated.stdout
+    assert lines(restated) == ("not run", "not run", "agreed"), restated.stdout
     assert "alice: 200 Kerberos Impersonate | sql: KDC_ERR_BADOPTION" in restated.stdout
 
 
@@ -70,7 +71,7 @@ def test_what_it_offers_and_who_it_runs_as_are_seen(apache):
 
 def test_what_is_neither_seen_nor_stated_is_named(apache):
     unstated = apache.visit(("stated = {}\n", ""))
-    assert lines(unstated) == {"trusted": "not run", "not-trusted": "not run"}
+    assert lines(unstated) == ("not run", "not run", "not run")
     assert "account alice: account_not_delegated is neither seen nor stated, the scenario gives no" in unstated.stdout
 
 

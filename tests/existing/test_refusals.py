@@ -64,6 +64,14 @@ def test_a_missing_credential_names_its_variable(standing):
     assert "accounts.alice.password_env: the environment variable ALICE_PASSWORD is not set" in refused(done)
 
 
+def test_at_a_terminal_a_missing_password_is_asked_for_and_not_shown(standing):
+    shown = standing.typed(
+        "-m", "doublehop", "run", "--lab=existing", "--lab-inventory", str(standing.inventory()), HOLDS,
+        environment={"ALICE_PASSWORD": ""}, after="password of accounts.alice in ", text=standing.passwords["lab-alice"])
+    assert "1 agreed" in shown
+    assert standing.passwords["lab-alice"] not in shown
+
+
 @pytest.mark.parametrize(("key", "text"), [("kdc", "port 88"), ("ldap", "port 636")])
 def test_a_silent_controller_is_named_in_time(standing, key, text):
     path = standing.inventory((f'{key} = "dc1.doublehop.test"', f'{key} = "{SILENT}"'), name="silent.toml")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.existing.standing import DATABASE, NEVER_EXPIRES, NORMAL, TRUSTED_FOR
 
 pytestmark = pytest.mark.delegation
 
+ROOT = Path(__file__).parents[2]
 HOLDS = "delegation::trusted"
 WITHOUT_RIGHT = "delegation::not-trusted"
 STATED_POOL = 'identityType = "SpecificUser", userName = "pool"'
@@ -169,3 +171,21 @@ def test_a_default_site_and_every_kind_of_client(default_site):
     agreed = {name for name, (verdict, _) in ends(path).items() if verdict is VerdictKind.AGREED}
     assert agreed == holds
     assert "account web1: trusted_for_delegation is yes, the scenario gives no" in done.stdout
+
+
+def test_the_plugin_runs_the_same_and_skips_with_the_fact(standing):
+    done = standing.run(
+        "-m", "pytest", str(ROOT / "tests" / "lab" / "test_catalogue.py"), "--lab=existing", "--lab-inventory",
+        str(standing.inventory()), "-q", "-p", "no:cacheprovider",
+        "--lab-scenarios", str(ROOT / "fixtures" / "scenarios" / "delegation.toml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not run: account pool: trusted_for_delegation is yes, the scenario gives no" in done.stdout
+    assert "1 agreed, 0 disagreed, 0 broken, " in done.stdout
+
+
+def test_the_plugin_stops_at_a_wrong_inventory(standing):
+    wrong = standing.inventory(("[domain]", "[domain]\nkcd = 1"), name="wrong.toml")
+    done = standing.run("-m", "pytest", str(ROOT / "tests" / "lab" / "test_catalogue.py"), "--lab=existing",
+                        "--lab-inventory", str(wrong), "-q", "-p", "no:cacheprovider")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"{wrong}: domain.kcd: unexpected key" in done.stderr

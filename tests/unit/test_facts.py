@@ -1,6 +1,7 @@
 """Holding is being equal, fact by fact: what is given holds of itself, and nothing that differs is overlooked."""
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import assume, given, settings
@@ -181,3 +182,21 @@ def test_attributes_become_the_facts_of_a_scenario():
 
 def test_an_account_whose_control_is_hidden_tells_nothing():
     assert holding._of_entry({"control": None}, frozenset) == {facts.IN_DIRECTORY: True}
+
+
+PAGE = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "a", "level": "Delegate", "thread": "a", "pool": "p",
+        "back_ends": {}}
+
+
+@pytest.mark.parametrize(("body", "text"), [
+    pytest.param("<html>", "it is no JSON", id="HTML"),
+    pytest.param("[]", "it is no object", id="list"),
+    pytest.param(json.dumps({**PAGE, "pool": None}), "it has no text 'pool'", id="no pool"),
+    pytest.param(json.dumps({**PAGE, "back_ends": []}), "it has no back_ends", id="no back ends"),
+    pytest.param(json.dumps({**PAGE, "back_ends": {"sql": {"identity": "a"}}}),
+                 "what it says of the back end sql is neither an identity nor an error", id="half a back end"),
+    pytest.param(json.dumps(PAGE), "", id="the contract"),
+    pytest.param(json.dumps({**PAGE, "back_ends": {"sql": {"error": "X", "native": "x"}}}), "", id="an error"),
+])
+def test_a_page_of_another_shape_is_told(body, text):
+    assert holding.not_the_contract(body) == text

@@ -74,6 +74,7 @@ class Provider(Protocol):
 PROVIDERS: Mapping[str, str] = {
     "local": "doublehop.providers.local:LocalProvider",
     "docker": "doublehop.providers.docker:DockerProvider",
+    "vagrant": "doublehop.providers.vagrant:VagrantProvider",
     "existing": "doublehop.providers.existing:ExistingProvider",
     "fake": "doublehop.providers.fake:FakeProvider",
 }

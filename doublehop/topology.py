@@ -55,10 +55,56 @@ class Partner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """A Vagrant box with Windows in it, and the Vagrant providers that there is one for."""
+
+    __pydantic_config__ = STRICT
+
+    box: str
+    version: str
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boxes:
+    """The boxes that can be chosen, by the name of their Windows."""
+
+    __pydantic_config__ = STRICT
+
+    server: dict[str, Box] = field(default_factory=dict)
+    client: dict[str, Box] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guest:
+    """The size of a machine with Windows; memory in MiB."""
+
+    __pydantic_config__ = STRICT
+
+    memory: int
+    cpus: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Windows:
+    """What Vagrant makes of the machines where they run Windows: the choices, and which is taken by default."""
+
+    __pydantic_config__ = STRICT
+
+    server: str = ""
+    client: str = ""
+    sql: str = ""
+    sql_editions: tuple[str, ...] = ()
+    boxes: Boxes = field(default_factory=Boxes)
+    guests: dict[str, Guest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
     """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
 
     Domain controllers may be of another image than the rest (`releases.with_dc`).
+    What `windows` says is about guests of another make: no Linux machine's state depends on it.
     """
 
     __pydantic_config__ = STRICT
@@ -69,6 +115,7 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    windows: Windows = field(default_factory=Windows, repr=False)
     functional_level: str
     base_schema: str
     dc_image: ImageSpec | None = None
@@ -205,3 +252,19 @@ def _check(topology: Topology, path: str) -> None:
             raise InputError(path, f"{key}: a machine of the other domain has this name already")
         seen[each.address] = name
         names.add(name)
+    _check_windows(topology, path)
+
+
+def _check_windows(topology: Topology, path: str) -> None:
+    windows = topology.windows
+    choices = {"server": (windows.server, windows.boxes.server), "client": (windows.client, windows.boxes.client),
+               "sql": (windows.sql, windows.sql_editions)}
+    for key, (chosen, known) in choices.items():
+        if chosen and chosen not in known:
+            raise InputError(path, f"windows.{key}: expected one of {', '.join(known)}, not {chosen!r}")
+    for name in windows.guests:
+        if name not in topology.machines:
+            raise InputError(path, f"windows.guests.{name}: no machine has this name")
+    for name in topology.machines if windows.guests else ():
+        if name not in windows.guests:
+            raise InputError(path, f"windows.guests: expected one for machine {name!r}")

@@ -1,7 +1,7 @@
 """applicationHost.config and web.config, as the IIS configuration reference documents them, to and from our records.
 
 Both ways, and nothing else: what a file leaves out has the reference's default, what a place leaves out it inherits,
-and a list is what its places add, remove and clear, in order. The lab's own default of `authPersistNonNTLM` differs from
+and a list is what its places add, remove and clear, in order. The lab's default of `authPersistNonNTLM` differs from
 the reference's (row B-23), so it is always written.
 """
 

@@ -86,7 +86,8 @@ def provisioning(machines):
             "name": name, "script": "provision", "certificates": certificates(name),
             "document": {"topology": topology, "machine": name, "secrets": SECRETS, "certificates": {}},
             "world": {"role": CLIENT - 1 if known[name]["role"] == "client" else SERVER - 1,
-                      "address": known[name]["address"], "media": media.get(name, []), "files": {}, "events": []},
+                      "address": known[name]["address"], "media": media.get(name, []), "files": {}, "events": [],
+                      "guard": known[name]["role"] == "client"},
             **more,
         }
 

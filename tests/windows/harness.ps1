@@ -67,6 +67,7 @@ foreach ($job in $plan.jobs) {
     $fresh = {
         if ($job.from) { Set-State $states[$job.from] } else { New-Machine (ConvertTo-Plain $job.world) }
         if ($job.change) { $m = Copy-State; foreach ($each in $job.change.PSObject.Properties) { $m[$each.Name] = ConvertTo-Plain $each.Value }; Set-State $m }
+        if ($job.restart) { Restart-Machine }
         Clear-Log
     }
     $go = {

@@ -187,7 +187,8 @@ Cached Tickets: (2)
         Kdc Called: dc1.doublehop.test
 """
 UNKNOWN = ("<Event><EventData><Data Name='ErrorCode'>0x7</Data>"
-           "<Data Name='ErrorMessage'>KDC_ERR_S_PRINCIPAL_UNKNOWN</Data><Data Name='ServerName'>HTTP/localhost</Data></EventData></Event>")
+           "<Data Name='ErrorMessage'>KDC_ERR_S_PRINCIPAL_UNKNOWN</Data>"
+           "<Data Name='ServerName'>HTTP/localhost</Data></EventData></Event>")
 
 
 @pytest.fixture
@@ -218,7 +219,8 @@ def test_the_probe_has_the_fields_of_the_reference_clients_answer(probe, server)
     assert done.returncode == 0, done.stderr
     assert saw == {
         "spn": "", "error": "", "status": 200, "offers": [], "delegated": False, "handshakes": 0, "mutual": False,
-        "http": "1.1", "body": '{"user": ""}', "token": "", "token_size": 0, "session_key": "", "ticket_flags": [], "unasked": "",
+        "http": "1.1", "body": '{"user": ""}', "token": "", "token_size": 0, "session_key": "", "ticket_flags": [],
+        "unasked": "",
     }
 
 

@@ -272,7 +272,8 @@ class Wires:
             command=["sh", "-c", FIRST_PROGRAM], stdin_open=True,
             host_config=api.create_host_config(
                 auto_remove=True, cap_drop=["ALL"], cap_add=list(CAPABILITIES), sysctls=SYSCTLS,
-                network_mode=self.network.name, security_opt=["no-new-privileges"], tmpfs=dict.fromkeys(WRITABLE, "exec,mode=755"),
+                network_mode=self.network.name, security_opt=["no-new-privileges"],
+                tmpfs=dict.fromkeys(WRITABLE, "exec,mode=755"),
             ),
             networking_config=NetworkingConfig(
                 {self.network.name: EndpointConfig(api.api_version, ipv4_address=str(spec.address))}),

@@ -46,6 +46,7 @@ def test_containers_have_few_rights_and_no_way_out(engine, session):
         assert host["Privileged"] is False
         assert host["CapDrop"] == ["ALL"]
         assert {each.removeprefix("CAP_") for each in host["CapAdd"]} == set(provider.CAPABILITIES)
+        assert host["Sysctls"] == provider.SYSCTLS
         assert not host["Binds"] and not host["PortBindings"]
         assert not any(container["NetworkSettings"]["Ports"].values())
         assert "no-new-privileges" in host["SecurityOpt"]

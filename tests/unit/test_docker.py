@@ -5,16 +5,19 @@ import io
 import ipaddress
 import os
 import re
+import shutil
 import tarfile
+from contextlib import nullcontext
 
 import pytest
+from docker.errors import APIError, ImageNotFound
 
 from doublehop import providers, setup
 from doublehop.data import LAB
 from doublehop.errors import HostError
 from doublehop.machine.agent import maps_user
 from doublehop.model import Role
-from doublehop.providers import claims, image
+from doublehop.providers import claims, docker_image, image
 from doublehop.providers import docker as provider
 from doublehop.run import CommandResult
 
@@ -197,3 +200,42 @@ def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):
     with pytest.raises(HostError, match="DOCKER_HOST names it"):
         setup.set_up("docker", nothing)
     assert host.done == []
+
+
+class NoRegistry:
+    """An engine without images, from which no registry is reached; it notes what is asked of it."""
+
+    def __init__(self):
+        self.images = self.api = self
+        self.asked = []
+
+    def get(self, tag):
+        raise ImageNotFound(tag)
+
+    def pull(self, *name, **tag):
+        raise APIError("no such host")
+
+    def import_image_from_stream(self, stream):
+        self.asked.append("import")
+        return '{"status":"Downloading"}\n{"status":"sha256:abc"}\n'
+
+    def tag(self, made, repository, tag):
+        self.asked.append(f"{made} is {repository}:{tag}")
+
+
+def test_without_registry_and_mmdebstrap_nothing_is_made_and_the_remedy_is_told(topology, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    engine = NoRegistry()
+    with pytest.raises(HostError, match=r"no image registry answers.* run `apt-get install mmdebstrap` as root"):
+        docker_image._base(engine, topology.image, nothing)
+    assert engine.asked == []
+
+
+def test_an_imported_base_gets_its_name_afterwards(topology, monkeypatch, tmp_path):
+    monkeypatch.setattr(image, "path", lambda spec: tmp_path)
+    monkeypatch.setattr(image, "built", lambda spec, progress: tmp_path)
+    monkeypatch.setattr(image, "as_tar", lambda root: nullcontext(io.BytesIO()))
+    engine = NoRegistry()
+    name = docker_image._base(engine, topology.image, nothing)
+    assert engine.asked == ["import", f"sha256:abc is {name}"]

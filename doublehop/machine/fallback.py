@@ -41,7 +41,7 @@ def ask_by_ntlm(session: requests.Session, url: str, scheme: str, logon: dict[st
     context = spnego.client(username=user, password=logon["password"], protocol="ntlm")
     token = context.step()
     while True:
-        header = {"Authorization": f"{scheme} {base64.b64encode(token).decode()}"}
+        header = {"Authorization": f"{scheme} {base64.b64encode(token or b'').decode()}"}
         response = session.get(url, timeout=SECONDS, headers=header, auth=_as_given)
         challenge = _challenge(response, scheme)
         if not challenge or context.complete:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ from doublehop.errors import DoublehopError, HostError, InputError
 from doublehop.execute import applied
 from doublehop.explain import describe, explain
 from doublehop.model import Scenario, VerdictKind
-from doublehop.providers import Progress
+from doublehop.providers import Progress, vagrant
 from doublehop.session import Session
 from doublehop.topology import Topology
 
@@ -36,10 +36,24 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 DEFAULT_NAME = "lab"
 PROGRESS_EVERY = 100
 
-lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
-                          help="What brings the machines up: local, docker.")
+_lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
+                           help="What brings the machines up: local, docker, vagrant.")
+_vagrant_option = click.option(
+    "--lab-vagrant-provider", expose_value=False, metavar="NAME", callback=lambda *given: _choose_vagrants(given[-1]),
+    help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, libvirt, "
+         "vmware_desktop.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
+
+
+def lab_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what brings the machines up."""
+    return _lab_option(_vagrant_option(command))
+
+
+def _choose_vagrants(name: str | None) -> None:
+    if name is not None:
+        vagrant.choose(name)
 
 
 class Group(click.Group):

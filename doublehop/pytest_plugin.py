@@ -17,6 +17,7 @@ from doublehop.errors import DoublehopError, HostError, LabError
 from doublehop.explain import explain
 from doublehop.lab import Lab
 from doublehop.model import Result, Scenario, VerdictKind
+from doublehop.providers import vagrant
 from doublehop.session import Session
 from doublehop.topology import Topology
 
@@ -29,12 +30,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--lab` options."""
     group = parser.getgroup("lab", "doublehop: a Kerberos delegation lab")
     group.addoption("--lab", default="local", metavar="PROVIDER",
-                    help="What brings the lab's machines up: local, docker.")
+                    help="What brings the lab's machines up: local, docker, vagrant.")
     group.addoption("--lab-strict", action="store_true",
                     help="Fail a scenario that was not run instead of skipping it.")
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")
     group.addoption("--lab-evidence", metavar="DIR", type=Path,
                     help="Write what every hop saw into a JSON-lines file for each scenario in this folder.")
+    group.addoption("--lab-vagrant-provider", metavar="NAME",
+                    help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, "
+                         "libvirt, vmware_desktop.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[TOPOLOGY] = topologies.load()
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
+        if config.getoption("lab_vagrant_provider"):
+            vagrant.choose(config.getoption("lab_vagrant_provider"))
         providers.make(config.getoption("lab"))
     except DoublehopError as failure:
         raise pytest.UsageError(str(failure)) from failure

@@ -47,8 +47,56 @@ class Partner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """A Vagrant box with Windows in it, and the Vagrant providers that there is one for."""
+
+    __pydantic_config__ = STRICT
+
+    box: str
+    version: str
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boxes:
+    """The boxes that can be chosen, by the name of their Windows."""
+
+    __pydantic_config__ = STRICT
+
+    server: dict[str, Box] = field(default_factory=dict)
+    client: dict[str, Box] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guest:
+    """The size of a machine with Windows; memory in MiB."""
+
+    __pydantic_config__ = STRICT
+
+    memory: int
+    cpus: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Windows:
+    """What Vagrant makes of the machines where they run Windows: the choices, and which is taken by default."""
+
+    __pydantic_config__ = STRICT
+
+    server: str = ""
+    client: str = ""
+    sql: str = ""
+    sql_editions: tuple[str, ...] = ()
+    boxes: Boxes = field(default_factory=Boxes)
+    guests: dict[str, Guest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
+
+    What `windows` says is about guests of another make: no Linux machine's state depends on it.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -58,6 +106,7 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    windows: Windows = field(default_factory=Windows, repr=False)
 
     @property
     def across(self) -> "Topology":
@@ -65,7 +114,7 @@ class Topology:
         return Topology(
             realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
             machines=self.partner.machines,
-            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
+            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines), windows=self.windows,
         )
 
     def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":
@@ -177,3 +226,19 @@ def _check(topology: Topology, path: str) -> None:
             raise InputError(path, f"{key}: a machine of the other domain has this name already")
         seen[each.address] = name
         names.add(name)
+    _check_windows(topology, path)
+
+
+def _check_windows(topology: Topology, path: str) -> None:
+    windows = topology.windows
+    choices = {"server": (windows.server, windows.boxes.server), "client": (windows.client, windows.boxes.client),
+               "sql": (windows.sql, windows.sql_editions)}
+    for key, (chosen, known) in choices.items():
+        if chosen and chosen not in known:
+            raise InputError(path, f"windows.{key}: expected one of {', '.join(known)}, not {chosen!r}")
+    for name in windows.guests:
+        if name not in topology.machines:
+            raise InputError(path, f"windows.guests.{name}: no machine has this name")
+    for name in topology.machines if windows.guests else ():
+        if name not in windows.guests:
+            raise InputError(path, f"windows.guests: expected one for machine {name!r}")

@@ -74,6 +74,7 @@ class Provider(Protocol):
 PROVIDERS: Mapping[str, str] = {
     "local": "doublehop.providers.local:LocalProvider",
     "docker": "doublehop.providers.docker:DockerProvider",
+    "vagrant": "doublehop.providers.vagrant:VagrantProvider",
     "fake": "doublehop.providers.fake:FakeProvider",
 }
 """Name to constructor, imported when asked for: a provider's own dependencies are its own matter."""

@@ -15,6 +15,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -85,7 +86,7 @@ class Service:
         self._logon = Logon(WindowsAuthentication(), BasicAuthentication(), account, helpers)
         self._channel = Channel(base64.b64decode(given["end_point"]), required=False)
         self._administrators = [each.lower() for each in given["administrators"]]
-        self._connections: WeakKeyDictionary = WeakKeyDictionary()
+        self._connections: WeakKeyDictionary[Any, Connection] = WeakKeyDictionary()
         self._tell = tell
         self._shells = set()
         self._silent = given.get("silent", False)

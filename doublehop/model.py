@@ -43,6 +43,14 @@ class Need(StrEnum):
     """The clocks of clients and front ends are the lab's to set wrong (row E-20)."""
     TRUST = "trust"
     """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
+    REVERSE_PROXY = "reverse-proxy"
+    """Web servers that run the lab's own reverse proxy."""
+    OTHER_CLIENTS = "other-clients"
+    """A client that can be other programs than its system's own, and have other policies (rows E-15, B-30)."""
+    STANDING_SIGN_INS = "standing-sign-ins"
+    """Users and services that stay signed in while the directory changes around them."""
+    COMPUTER_PASSWORDS = "computer-passwords"
+    """The lab knows, and may set, the passwords of its computers' accounts."""
 
 
 class Zone(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 
 from doublehop import directory
 from doublehop.errors import LabError
-from doublehop.kdclog import RESULT, parse
+from doublehop.kdclog import RESULT, of_a_service, parse
 from doublehop.lab import Agent, Lab
 from doublehop.model import (
     BackEndSaw,
@@ -127,7 +127,7 @@ def _refusals(servers: Sequence[Agent]) -> list[Refusal]:
     return [each for each in logs if each["error"]]
 
 
-def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int]]) -> tuple[KdcLine, ...]:
+def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, Any]]) -> tuple[KdcLine, ...]:
     """Every KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result.
 
     The servers' own KDC comes last, as it does for a user of another domain. Whom the first KDC refers to nobody
@@ -136,8 +136,8 @@ def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int
 
     def lines() -> tuple[KdcLine, ...] | None:
         found = tuple(line for dc, mark in marks for line in parse(dc.ask("log_since", mark=mark, matching=RESULT)))
-        asked = any(not each.service or each.service.lower().startswith(client.spn.lower()) or
-                    (each.error and each.service == referral_to(scope.topology.realm)) for each in found)
+        asked = any(of_a_service(each, client.spn) or (each.error and each.service == referral_to(scope.topology.realm))
+                    for each in found)
         return found if asked or not client.spn or not scope.client_reaches_dc else None
 
     return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)

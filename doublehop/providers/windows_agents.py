@@ -14,6 +14,7 @@ from doublehop.topology import Topology
 
 Operation = Callable[..., Any]
 
+UNAUTHORIZED = 401
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
 ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
 
@@ -127,19 +128,24 @@ def _connection(*, host: str, port: int) -> str:
             "Connect Timeout=15")
 
 
-def request_line(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A request of IIS's log as the reference front end notes one: `error` names why it let nobody in."""
-    status, code = int(request["status"]), int(request.get("win32", 0))
-    refused = status == 401 and code
-    return {**request, "error": WIN32.get(code, f"UNKNOWN (0x{code:08X})") if refused else "",
-            "native": f"sc-substatus {request.get('substatus', 0)}, sc-win32-status {code}" if refused else ""}
-
-
+ON_THE_WAY = {0, 5, 0x8009030E}
+"""What `sc-win32-status` has of a 401 that only asks for credentials, or for the next leg (KB 907273, KB 969060)."""
 WIN32 = {
-    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x8009030E: "SEC_E_NO_CREDENTIALS",
-    0x80090322: "SEC_E_WRONG_PRINCIPAL", 0x80090324: "SEC_E_TIME_SKEW", 0x80090346: "SEC_E_BAD_BINDINGS",
+    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x80090322: "SEC_E_WRONG_PRINCIPAL",
+    0x80090324: "SEC_E_TIME_SKEW", 0x80090346: "SEC_E_BAD_BINDINGS",
 }
-"""What a log of IIS has in `sc-win32-status` when a token was refused (MS-ERREF 2.1)."""
+"""Why a token was refused, as `sc-win32-status` has it (MS-ERREF 2.1)."""
+
+
+def request_line(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of IIS's log as the reference front end notes a request: `error` names why it let nobody in."""
+    status, code = int(request.get("sc-status", 0)), int(request.get("sc-win32-status", 0))
+    refused = status == UNAUTHORIZED and code not in ON_THE_WAY
+    return {
+        "request": f"{request.get('cs-method', '')} {request.get('cs-uri-stem', '')}", "status": status,
+        "error": WIN32.get(code, f"UNKNOWN (0x{code:08X})") if refused else "",
+        "native": f"401.{request.get('sc-substatus', 0)}, sc-win32-status {code}" if refused else "",
+    }
 
 
 def back_end(guest: Guest, domain: Domain) -> dict[str, Operation]:

@@ -1,0 +1,7 @@
+"""A Windows lab from up to down, through WinRM and the directory: what arrives where, and that nothing of it stays."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.delegation

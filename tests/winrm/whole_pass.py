@@ -1,0 +1,73 @@
+"""Runs in the lab's client machine: a Windows lab brought up, one scenario applied, asked about and taken back.
+
+It says each step as a line of JSON, and goes on when it is told to by a line, so that the test can look at the machines
+and at the directory meanwhile.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+given = json.loads(sys.stdin.readline())
+bundle = Path(given["authority"]["path"])
+bundle.write_text(given["authority"]["pem"])
+os.environ["KRB5CCNAME"] = given["ccache"]
+subprocess.run(["kinit", given["principal"]], input=given["password"], text=True, check=True,
+               stdout=subprocess.DEVNULL)
+sys.modules["krb5"] = ModuleType("krb5")  # pyspnego wants it beside gssapi, for passwords and keytabs only
+
+from doublehop import catalogue, topology  # noqa: E402 - as the environment now says
+from doublehop.errors import DoublehopError  # noqa: E402
+from doublehop.execute import applied  # noqa: E402
+from doublehop.lab import up  # noqa: E402
+from doublehop.probe import observe  # noqa: E402
+from doublehop.providers.windows import OFFERS, Access, standing  # noqa: E402
+from doublehop.providers.winrm import Account, Endpoint  # noqa: E402
+from doublehop.verdict import judge  # noqa: E402
+
+
+class Windows:
+    """The provider, for guests that somebody else brought up."""
+
+    name = "windows"
+    offers = OFFERS
+
+    def versions(self, topology):
+        return {}
+
+    @contextmanager
+    def up(self, topology, provision, progress):
+        endpoints = {name: Endpoint(machine=name, host=topology.fqdn(name), address=str(each.address), authority=bundle)
+                     for name, each in topology.machines.items()}
+        access = Access(endpoints=endpoints, administrator=Account(), directory_password=given["password"],
+                        authority=bundle)
+        with standing(topology, access, progress) as site:
+            yield site
+
+
+def say(step, **more):
+    print(json.dumps({"step": step, **more}), flush=True)
+    sys.stdin.readline()
+
+
+here = topology.load()
+(scenario,) = catalogue.select(catalogue.load(here), [given["scenario"]])
+try:
+    with up(Windows(), here, lambda text: None) as lab:
+        say("up")
+        with applied(scenario, lab) as standing_so:
+            scope = standing_so.scope
+            accounts = {each: {"dn": scope.dn(each), "account": scope.account(each)} for each in scope.given.accounts}
+            say("applied", accounts=accounts, passwords=[*standing_so.passwords.values()])
+            seen = observe(scenario.when, scope, standing_so.passwords, lab)
+            verdict = judge(scenario.expect, seen, scope)
+            say("observed", observation=dataclasses.asdict(seen), verdict=dataclasses.asdict(verdict))
+        say("taken back")
+    say("down")
+except DoublehopError as failure:
+    say("failed", error=type(failure).__name__, text=str(failure))

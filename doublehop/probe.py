@@ -149,7 +149,7 @@ def register(registration: Registration, scope: Scope, passwords: Mapping[str, s
     `passwords` are those of the scenario's own accounts, by label; machines' are the lab's.
     """
     change = directory.written(registration, scope)
-    arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
+    arguments: dict[str, Any] = {"change": change}
     writer = registration.by
     if writer != "administrator":
         password = passwords[writer] if writer in passwords else lab.secrets[scope.account(writer)].password

@@ -17,12 +17,13 @@ _others: dict[str, Directory] = {}
 """The administrators' connections to other domains' directories, by what their entries' names end with."""
 
 
-def start(*, dc: str, administrator: str, password: str, host: str = "", authority: str = "") -> None:
+def start(*, dc: str, administrator: str, password: str, host: str = "", authority: str = "",
+          port: int = 636) -> None:
     """Open the administrator's connection to the directory.
 
     With an authority (PEM) the domain controller has to show a certificate of its own that is made out for `host`.
     """
-    _directory["server"] = {"host": dc, "name": host, "authority": authority}
+    _directory["server"] = {"host": dc, "name": host, "authority": authority, "port": port}
     _directory["how"] = {**_directory["server"], "user": administrator, "password": password}
     reconnect()
 
@@ -68,12 +69,12 @@ def change(*, changes: list[Change]) -> dict[str, Any]:
     return {"undo": undo}
 
 
-def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
+def attempt(*, change: Change, user: str = "", password: str = "") -> str:
     """Try one change that may be refused, as administrator or as another account."""
     administrator: Directory = _directory["admin"]
     if not user:
         return administrator.attempt(change, administrator)
-    directory = Directory.signed_in(**{**_directory["server"], "host": dc}, user=user, password=password)
+    directory = Directory.signed_in(**_directory["server"], user=user, password=password)
     try:
         return directory.attempt(change, administrator)
     finally:

@@ -38,12 +38,12 @@ class Directory:
 
     @classmethod
     def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20, name: str = "",
-                  authority: str = "") -> "Directory":
+                  authority: str = "", port: int = 636) -> "Directory":
         """Connect by LDAPS with a simple bind; with an authority the server's certificate is checked for this name."""
         # A Samba lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
         tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_data=authority, valid_names=[name]) if authority else (
             ldap3.Tls(validate=ssl.CERT_NONE))
-        server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
+        server = ldap3.Server(host, port=port, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
         return cls._reached(lambda: ldap3.Connection(
             server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
             check_names=False,

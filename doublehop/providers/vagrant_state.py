@@ -58,10 +58,15 @@ class State:
 
     def _vagrant(self) -> vagrant.Vagrant:
         log = vagrant.make_file_cm(self._log)
-        return vagrant.Vagrant(root=self.root, env=os.environ | self.options | {
+        return vagrant.Vagrant(root=self.root, env=self.environment, out_cm=log, err_cm=log)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `vagrant` is started with."""
+        return os.environ | self.options | {
             "VAGRANT_DOTFILE_PATH": str(self.folder / "machines"), "VAGRANT_HOME": str(self.folder / "home"),
             "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1",
-        }, out_cm=log, err_cm=log)
+        }
 
     @property
     def _log(self) -> Path:

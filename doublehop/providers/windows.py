@@ -13,21 +13,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop.data import LAB
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
-from doublehop.model import Need, Role
+from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
 from doublehop.providers.windows_agents import OPERATIONS, Domain, Guest
 from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Topology
 
-OFFERS = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
-"""What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
 DIRECTORY_SECONDS = 40
 FOLDER = "C:/doublehop/windows"
 SCRIPTS = LAB / "windows"
@@ -63,17 +60,29 @@ FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """How the machines of a Windows lab are reached: where each answers, and the domain's administrator."""
+    """How a Windows lab is reached: where each machine answers WinRM, where the domain controller answers LDAPS.
+
+    `administrator` is who signs in to the machines, by ticket or password; LDAP takes the domain administrator's
+    password.
+    """
 
     endpoints: Mapping[str, Endpoint]
     administrator: Account
-    directory_password: str
-    authority: Path
+    directory: Endpoint
+    directory_password: str = field(repr=False)
+    signed: Callable[[str], Mapping[str, str]]
+    """What the lab's authority makes of a request: both certificates."""
 
 
 def encoded(command: str) -> tuple[str, ...]:
     """The command line of a PowerShell command, which then stands in no quotes."""
     return *POWERSHELL, base64.b64encode(command.replace("FOLDER", FOLDER).encode("utf-16-le")).decode()
+
+
+def scripts() -> dict[str, str]:
+    """The scripts of this checkout with the SQL that they run, by name, each as base64."""
+    return {each.name: base64.b64encode(each.read_bytes()).decode()
+            for each in sorted(SCRIPTS.iterdir()) if each.suffix in {".ps1", ".sql"}}
 
 
 class WindowsMachine:
@@ -127,8 +136,7 @@ class WindowsMachine:
 
     def take_scripts(self) -> None:
         """Copy the scripts of this checkout to the machine."""
-        files = {each.name: base64.b64encode(each.read_bytes()).decode() for each in sorted(SCRIPTS.glob("*.ps1"))}
-        self._succeeded(self.run(*encoded(COPY), stdin=json.dumps(files)), "taking the scripts")
+        self._succeeded(self.run(*encoded(COPY), stdin=json.dumps(scripts())), "taking the scripts")
 
     def close(self) -> None:
         """Leave the machine as it is."""
@@ -194,7 +202,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
     progress("asking the Windows machines")
     with ExitStack() as stack:
         directory = stack.enter_context(_directory(topology, access))
-        domain = Domain(topology, directory)
+        domain = Domain(topology, directory, access.signed)
         machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
                                          domain, entered(name))
                     for name, each in topology.machines.items()}
@@ -218,8 +226,7 @@ def _add(topology: Topology) -> Mapping[str, Machine]:
 @contextmanager
 def _directory(topology: Topology, access: Access) -> Iterator[Callable[..., Any]]:
     """Whoever speaks LDAP with the domain controller, in a process of its own as in every lab."""
-    controller = topology.only(Role.DOMAIN_CONTROLLER)
-    endpoint = access.endpoints[controller]
+    server = access.directory
     process = Conversation([sys.executable, "-m", "doublehop.machine.administrator"])
     lock = threading.Lock()
 
@@ -231,11 +238,11 @@ def _directory(topology: Topology, access: Access) -> Iterator[Callable[..., Any
             raise LabError("the directory's administrator ended:\n" + "\n".join(process.log()))
         answer = json.loads(line)
         if "error" in answer:
-            raise AgentFailed(controller, operation, answer["error"])
+            raise AgentFailed(server.machine, operation, answer["error"])
         return answer["ok"]
 
     try:
-        ask("start", dc=endpoint.address, host=endpoint.host, authority=access.authority.read_text(),
+        ask("start", dc=server.address, port=server.port, host=server.host, authority=server.authority.read_text(),
             administrator=f"Administrator@{topology.dns}", password=access.directory_password)
         yield ask
     finally:

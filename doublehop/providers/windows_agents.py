@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop.errors import LabError
-from doublehop.model import Role
+from doublehop.model import Need, Role
 from doublehop.topology import Topology
 
 Operation = Callable[..., Any]
 
+OFFERS = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
+"""What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
 UNAUTHORIZED = 401
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
 ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
@@ -21,10 +23,11 @@ ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The domain of a Windows lab, and who asks its directory."""
+    """The domain of a Windows lab, who asks its directory, and who signs its machines' certificates."""
 
     topology: Topology
     ask: Operation
+    signed: Callable[[str], Mapping[str, str]]
 
     def account(self, name: str) -> str:
         """An account as Windows programs take it; a principal's realm is ours."""
@@ -79,11 +82,7 @@ def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
         return evidence.collected(mark)["events"]
 
     return {"prepare": prepare, "start": _greeted(guest), "log_mark": guest.greet, "log_since": log_since,
-            "issue_certificate": lambda **_: _no_authority(guest)}
-
-
-def _no_authority(guest: Guest) -> None:
-    raise LabError(f"{guest.name}: nothing signs certificates for pages in a Windows lab yet")
+            "issue_certificate": lambda *, request: domain.signed(request)}
 
 
 def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:

@@ -25,8 +25,11 @@ from doublehop import catalogue, topology  # noqa: E402 - as the environment now
 from doublehop.errors import DoublehopError  # noqa: E402
 from doublehop.execute import applied  # noqa: E402
 from doublehop.lab import up  # noqa: E402
+from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
-from doublehop.providers.windows import OFFERS, Access, standing  # noqa: E402
+from doublehop.providers.authority import Authority  # noqa: E402
+from doublehop.providers.windows import Access, standing  # noqa: E402
+from doublehop.providers.windows_agents import OFFERS  # noqa: E402
 from doublehop.providers.winrm import Account, Endpoint  # noqa: E402
 from doublehop.verdict import judge  # noqa: E402
 
@@ -37,6 +40,12 @@ class Windows:
     name = "windows"
     offers = OFFERS
 
+    def check(self):
+        return []
+
+    def sweep(self):
+        return []
+
     def versions(self, topology):
         return {}
 
@@ -44,8 +53,10 @@ class Windows:
     def up(self, topology, provision, progress):
         endpoints = {name: Endpoint(machine=name, host=topology.fqdn(name), address=str(each.address), authority=bundle)
                      for name, each in topology.machines.items()}
+        (controller,) = topology.of(Role.DOMAIN_CONTROLLER)
         access = Access(endpoints=endpoints, administrator=Account(), directory_password=given["password"],
-                        authority=bundle)
+                        directory=dataclasses.replace(endpoints[controller], port=636),
+                        signed=Authority(bundle.parent / "own").issued)
         with standing(topology, access, progress) as site:
             yield site
 
@@ -64,6 +75,7 @@ try:
             scope = standing_so.scope
             accounts = {each: {"dn": scope.dn(each), "account": scope.account(each)} for each in scope.given.accounts}
             say("applied", accounts=accounts, passwords=[*standing_so.passwords.values()])
+            assert isinstance(scenario.when, Request)
             seen = observe(scenario.when, scope, standing_so.passwords, lab)
             verdict = judge(scenario.expect, seen, scope)
             say("observed", observation=dataclasses.asdict(seen), verdict=dataclasses.asdict(verdict))

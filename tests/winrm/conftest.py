@@ -11,8 +11,9 @@ import pytest
 from doublehop.data import LAB
 from doublehop.lab import user_secret
 from doublehop.model import Principal, VerdictKind
+from doublehop.providers.authority import Authority
 from doublehop.pytest_plugin import PROPERTY
-from tests.winrm.authority import Authority
+from tests.winrm.authority import certified
 from tests.winrm.guests import Guest, PowerShell
 
 MISSING = "pwsh missing"
@@ -32,9 +33,9 @@ def pwsh(request, pytestconfig):
 
 
 @pytest.fixture(scope="session")
-def authority():
+def authority(tmp_path_factory):
     """The authority that signs the machines' certificates."""
-    return Authority("authority of these tests")
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
@@ -53,14 +54,14 @@ def guests(lab, directory, lab_bench, pwsh, authority, tmp_path):
         (kvno,) = directory.read(label, "msDS-KeyVersionNumber")["msDS-KeyVersionNumber"]
         return user_secret(lab.topology, directory.account(label), int(kvno), lab_bench.passwords[label])
 
-    def guest(name, *, prelude="", signed_by=authority, host="", **more):
+    def guest(name, *, windows=None, watch=lambda text, stdin: None, signed_by=authority, host="", **more):
         drive = tmp_path / name
         drive.mkdir()
-        running[name] = Guest(lab.machines[name], PowerShell(pwsh, name, drive, prelude), {
+        running[name] = Guest(lab.machines[name], PowerShell(pwsh, name, drive, windows, watch), {
             "account": key(name).as_key(), "domain": lab.topology.domain, "realm": lab.topology.realm,
             "address": str(lab.topology.machines[name].address), "port": PORT,
             "administrators": [f"Administrator@{lab.topology.realm}"],
-            **signed_by.for_host(host or lab.topology.fqdn(name)), **more})
+            **certified(signed_by, host or lab.topology.fqdn(name)), **more})
         return running[name]
 
     yield guest

@@ -21,10 +21,11 @@ FOREVER = 3600
 class PowerShell:
     """The `powershell.exe` of one stub machine."""
 
-    def __init__(self, program, name, drive, prelude=""):
+    def __init__(self, program, name, drive, windows=None, watch=lambda text, stdin: None):
         self._program = program
         self._drive = drive
-        self._prelude = prelude
+        self._around = windows.around if windows else str
+        self._watch = watch
         self._environment = {**os.environ, "COMPUTERNAME": name.upper()}
         self._running = {}
 
@@ -34,7 +35,8 @@ class PowerShell:
         if program.lower() != "powershell.exe" or flag != "-EncodedCommand":
             return {"code": 1, "stdout": "", "stderr": f"'{program}' is not recognized as a command"}
         text = base64.b64decode(command).decode("utf-16-le").replace("C:/", f"{self._drive}/")
-        process = subprocess.Popen([self._program, *options, "-Command", f"{self._prelude}{text}"],
+        self._watch(text, stdin)
+        process = subprocess.Popen([self._program, *options, "-Command", self._around(text)],
                                    env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         self._running[number] = process

@@ -27,10 +27,10 @@ from doublehop.execute import applied  # noqa: E402
 from doublehop.lab import up  # noqa: E402
 from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
-from doublehop.providers.authority import Authority  # noqa: E402
-from doublehop.providers.windows import Access, standing  # noqa: E402
-from doublehop.providers.windows_agents import OFFERS  # noqa: E402
-from doublehop.providers.winrm import Account, Endpoint  # noqa: E402
+from doublehop.providers.windows import Access, WindowsMachine, standing  # noqa: E402
+from doublehop.providers.windows_agents import OFFERS, Domain  # noqa: E402
+from doublehop.providers.windows_provision import EVERY_SECRET, Hands, provisioned  # noqa: E402
+from doublehop.providers.winrm import Account, Connection, Endpoint  # noqa: E402
 from doublehop.verdict import judge  # noqa: E402
 
 
@@ -56,14 +56,46 @@ class Windows:
         (controller,) = topology.of(Role.DOMAIN_CONTROLLER)
         access = Access(endpoints=endpoints, administrator=Account(), directory_password=given["password"],
                         directory=dataclasses.replace(endpoints[controller], port=636),
-                        signed=Authority(bundle.parent / "own").issued)
+                        signed=Signs().issued)
+        if given["described"]:
+            bring_to_the_topology(topology, access)
         with standing(topology, access, progress) as site:
             yield site
 
 
 def say(step, **more):
     print(json.dumps({"step": step, **more}), flush=True)
-    sys.stdin.readline()
+    return json.loads(sys.stdin.readline())
+
+
+class Signs:
+    """An authority whose key the test has."""
+
+    pem = given["authority"]["pem"]
+
+    def signed(self, request):
+        return say("sign", request=request)["certificate"]
+
+    def issued(self, request):
+        return {"certificate": self.signed(request), "authority": self.pem}
+
+
+def bring_to_the_topology(topology, access):
+    """As `vagrant up` does it, but by WinRM: there is an endpoint before there is a Windows."""
+    topology = dataclasses.replace(topology, machines={each: topology.machines[each] for each in given["provision"]})
+    machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
+                                     Domain(topology, say, Signs().issued))
+                for name, each in topology.machines.items()}
+    for each in machines.values():
+        each.take_scripts()
+    hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document),
+                  restart=lambda name: say("restart", machine=name))
+    secrets = dict.fromkeys(EVERY_SECRET, given["password"])
+    told = []
+    provisioned(topology, given["described"], secrets, Signs(), hands, told.append)
+    for each in machines.values():
+        each.close()
+    say("provisioned", told=told)
 
 
 here = topology.load()

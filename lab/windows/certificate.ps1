@@ -49,8 +49,9 @@ if ($null -ne $take) {
     Add-Authority (Get-Field $take 'authority')
     $pem = Get-Field $take 'certificate'
     $own = ConvertFrom-Pem $pem
+    # The last one that was taken is the one for the sites.
+    Set-TextFile "$folder\own.cer" $pem 'ASCII'
     if (-not (Test-Path -LiteralPath "Cert:\LocalMachine\My\$($own.Thumbprint)")) {
-        Set-TextFile "$folder\own.cer" $pem 'ASCII'
         $null = Invoke-Program 'certreq.exe' @('-accept', '-machine', '-q', "$folder\own.cer")
         Add-Change "certificate: $($own.Subject)"
     }

@@ -13,6 +13,7 @@ if ($pem) {
     foreach ($each in @($answer.changed)) { Add-Change $each }
     return Step-Answer
 }
+if ($null -ne (Get-OwnCertificate $fqdn)) { return Step-Answer }
 $request = New-Object PSObject -Property @{ host = $fqdn; names = @($fqdn, (Get-Field (Get-Machine $Document) 'name')) }
 $answer = & "$PSScriptRoot\certificate.ps1" -Document (New-Object PSObject -Property @{ request = $request }) | ConvertFrom-Json
 foreach ($each in @($answer.changed)) { Add-Change $each }

@@ -74,9 +74,9 @@ function Get-Traces {
 }
 
 function Get-Connections {
-    # Who is connected to SQL Server; it breaks its JSON into lines of 2033 letters.
-    $text = (Invoke-Program 'sqlcmd.exe' @('-E', '-S', 'localhost', '-b', '-h', '-1', '-y', '0', '-i', "$PSScriptRoot\connections.sql")) -join ''
-    if ($text.Trim()) { ConvertFrom-Json -InputObject $text }
+    # Who is connected to SQL Server, one JSON object a line.
+    $arguments = @('-E', '-S', 'localhost', '-b', '-h', '-1', '-W', '-w', '65535', '-i', "$PSScriptRoot\connections.sql")
+    foreach ($each in @(Invoke-Program 'sqlcmd.exe' $arguments)) { if ("$each".Trim()) { ConvertFrom-Json -InputObject $each } }
 }
 
 $security = @{

@@ -150,6 +150,14 @@ function ConvertFrom-Pem {
     New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList (, $bytes)
 }
 
+function Get-OwnCertificate {
+    # The newest certificate that somebody else signed for this name and that this machine has the key of, or nothing.
+    param([string]$Name)
+    Get-ChildItem -LiteralPath 'Cert:\LocalMachine\My' |
+        Where-Object { $_.Subject -eq "CN=$Name" -and $_.Issuer -ne $_.Subject -and $_.HasPrivateKey -and $_.NotAfter -gt (Get-Date) } |
+        Sort-Object -Property NotAfter -Descending | Select-Object -First 1
+}
+
 function Step-Answer {
     # What a provisioning script answers: what it changed, and what it waits for.
     param([string]$Needs = '', [string]$Request = '')

@@ -176,7 +176,10 @@ function Set-Bindings {
     $found = @((Get-HostConfiguration).SelectNodes("/configuration/$filter/binding") |
         ForEach-Object { "$($_.GetAttribute('protocol'))/$($_.GetAttribute('bindingInformation'))" })
     if (($found -join ' ') -ceq ($wanted -join ' ')) { return }
-    if ($found.Count) { Clear-WebConfiguration @where -Filter $filter }
+    foreach ($each in $found) {
+        $protocol, $information = $each -split '/', 2
+        Remove-WebConfigurationProperty @where -Filter $filter -Name '.' -AtElement @{ protocol = $protocol; bindingInformation = $information }
+    }
     foreach ($each in $wanted) {
         $protocol, $information = $each -split '/', 2
         Add-WebConfigurationProperty @where -Filter $filter -Name '.' -Value @{ protocol = $protocol; bindingInformation = $information }
@@ -215,10 +218,12 @@ function Set-Section {
     foreach ($each in $Given.PSObject.Properties) {
         if ($each.Name -eq 'providers') {
             $wanted = @($each.Value)
-            $found = @(if ($null -ne $node) { $node.SelectNodes('providers/*') | ForEach-Object { "$($_.get_Name()) $($_.GetAttribute('value'))".Trim() } })
-            # Cleared first, so that a list does not come on top of the server's own.
-            if (($found -join ',') -ceq ((@('clear') + @($wanted | ForEach-Object { "add $_" })) -join ',')) { continue }
-            Clear-WebConfiguration @where -Location $Location -Filter "$filter/providers"
+            $found = @(Get-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name Collection | ForEach-Object { $_.value })
+            if (($found -join ',') -ceq ($wanted -join ',')) { continue }
+            # One by one, because what a list inherits goes only by name.
+            foreach ($one in $found) {
+                Remove-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name '.' -AtElement @{ value = $one }
+            }
             foreach ($one in $wanted) {
                 Add-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name '.' -Value @{ value = $one }
             }
@@ -233,13 +238,16 @@ function Set-Section {
 }
 
 function Set-Certificates {
-    # Every TLS port of a site has the machine's newest certificate of the lab's authority.
+    # Every TLS port of a site has the certificate that the machine took last.
     param([object]$Sites)
     $ports = @(foreach ($each in @(Get-FieldNames $Sites)) {
             foreach ($one in (Get-Field $Sites $each).bindings) { if ($one -like 'https/*') { ($one -split ':')[1] } }
         }) | Sort-Object -Unique
+    if (-not @($ports).Count) { return }
+    $taken = 'C:\doublehop\certificates\own.cer'
+    if (-not (Test-Path -LiteralPath $taken)) { throw 'this machine has taken no certificate, and a site speaks TLS' }
+    $thumbprint = (ConvertFrom-Pem (Get-Content -LiteralPath $taken -Raw -Encoding ASCII)).Thumbprint
     foreach ($port in @($ports)) {
-        $thumbprint = Get-Field $Document 'certificate'
         $shown = Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert', "ipport=0.0.0.0:$port") -Expected @(0, 1)
         if ("$shown" -like "*$thumbprint*") { continue }
         if ($LASTEXITCODE -eq 0) { $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$port") }

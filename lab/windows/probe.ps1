@@ -12,7 +12,7 @@ $keys = @{
 
 function Get-Response {
     # One request; every status is an answer. Without a name in the DNS there is none at all.
-    param([string]$Url, [object]$Credentials, [object]$Profile)
+    param([string]$Url, [object]$Credentials, [object]$Browser)
     $request = [System.Net.HttpWebRequest][System.Net.WebRequest]::Create($Url)
     $request.Timeout = $seconds * 1000
     $request.AllowAutoRedirect = $false
@@ -20,7 +20,7 @@ function Get-Response {
     if ($null -ne $Credentials) {
         $request.Credentials = $Credentials
         # What the user's token may be used for by the page; without it no TGT goes along.
-        $level = if ($Profile.delegate) { 'Delegation' } else { 'Impersonation' }
+        $level = if ($Browser.delegate) { 'Delegation' } else { 'Impersonation' }
         $request.ImpersonationLevel = [System.Security.Principal.TokenImpersonationLevel]$level
     }
     try { $response = [System.Net.HttpWebResponse]$request.GetResponse() }
@@ -77,26 +77,26 @@ function Get-Refusal {
 
 function Get-Target {
     # The name that a ticket is asked for: the URL's host, or the one its alias leads to, with the port where wanted.
-    param([uri]$Url, [object]$Profile)
+    param([uri]$Url, [object]$Browser)
     $name = $Url.Host
-    if ($Profile.canonicalise) {
+    if ($Browser.canonicalise) {
         try { $name = [System.Net.Dns]::GetHostEntry($Url.Host).HostName } catch { $name = $Url.Host }
     }
-    if ($Profile.port_in_spn -and -not $Url.IsDefaultPort) { $name = "${name}:$($Url.Port)" }
+    if ($Browser.port_in_spn -and -not $Url.IsDefaultPort) { $name = "${name}:$($Url.Port)" }
     "HTTP/$name"
 }
 
 function Get-Observation {
     # The fields of ClientSaw. What no program on Windows is told (a second handshake) is left as it is by itself.
     param([object]$Document)
-    $profile = Get-Field $Document 'profile'
+    $browser = Get-Field $Document 'profile'
     foreach ($each in 'program', 'http2', 'basic') {
-        $asked = Get-Field $profile $each (Get-Field $Document $each $false)
+        $asked = Get-Field $browser $each (Get-Field $Document $each $false)
         if ($asked -and $asked -ne 'browser') { throw "this probe cannot do what '$each' asks for" }
     }
-    if (-not (Get-Field $profile 'honour_ok_as_delegate' $true)) { throw 'Windows always honours ok-as-delegate' }
-    if (-not (Get-Field $profile 'channel_binding' $true)) { throw 'Windows always sends channel bindings' }
-    if (@(Get-Field $profile 'encryption_types' @()).Count) { throw 'encryption types are a policy of the whole machine' }
+    if (-not (Get-Field $browser 'honour_ok_as_delegate' $true)) { throw 'Windows always honours ok-as-delegate' }
+    if (-not (Get-Field $browser 'channel_binding' $true)) { throw 'Windows always sends channel bindings' }
+    if (@(Get-Field $browser 'encryption_types' @()).Count) { throw 'encryption types are a policy of the whole machine' }
 
     $url = Get-Field $Document 'url'
     $started = (Get-Date).AddSeconds(-1)
@@ -111,13 +111,13 @@ function Get-Observation {
     }
     $last = $bare
     if ($bare.Status -eq 401) { $saw.offers = @($bare.Offers) }
-    if ($bare.Status -eq 401 -and $silent -contains $profile.zone -and $profile.integrated) {
-        $target = Get-Target $url $profile
+    if ($bare.Status -eq 401 -and $silent -contains $browser.zone -and $browser.integrated) {
+        $target = Get-Target $url $browser
         [System.Net.AuthenticationManager]::CustomTargetNameDictionary[$url] = $target
         $own = [System.Net.CredentialCache]::DefaultNetworkCredentials
         $credentials = New-Object System.Net.CredentialCache
-        foreach ($scheme in @(if ($profile.ntlm) { 'Negotiate', 'NTLM' } else { 'Kerberos' })) { $credentials.Add([uri]$url, $scheme, $own) }
-        for ($at = 0; $at -lt (Get-Field $Document 'times' 1); $at++) { $last = Get-Response $url $credentials $profile }
+        foreach ($scheme in @(if ($browser.ntlm) { 'Negotiate', 'NTLM' } else { 'Kerberos' })) { $credentials.Add([uri]$url, $scheme, $own) }
+        for ($at = 0; $at -lt (Get-Field $Document 'times' 1); $at++) { $last = Get-Response $url $credentials $browser }
 
         $tickets = @(Get-Tickets)
         $ticket = @($tickets | Where-Object { $_.Server -eq $target })
@@ -125,7 +125,7 @@ function Get-Observation {
         if ($ticket.Count -or $saw.error) { $saw.spn = $target }
         if ($ticket.Count) {
             $saw.session_key = if ($keys.ContainsKey($ticket[0].Key)) { $keys[$ticket[0].Key] } else { $ticket[0].Key }
-            $saw.ticket_flags = @($ticket[0].Flags)
+            $saw.ticket_flags = @('forwardable', 'ok_as_delegate' | Where-Object { $ticket[0].Flags -contains $_ })
         }
         $saw.delegated = [bool]@($tickets | Where-Object { $_.Cache -like '*DELEGATION*' }).Count
         $saw.handshakes = 1

@@ -5,7 +5,10 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $fqdn = Get-Field (Get-Machine $Document) 'fqdn'
-$thumbprint = (ConvertFrom-Pem (Get-Field (Get-Field $Document 'certificates') 'machine')).Thumbprint
+$pem = Get-Field (Get-Field $Document 'certificates' $null) 'machine' ''
+$own = if ($pem) { ConvertFrom-Pem $pem } else { Get-OwnCertificate $fqdn }
+if ($null -eq $own) { throw "this machine has no certificate for $fqdn" }
+$thumbprint = $own.Thumbprint
 
 $uri = 'winrm/config/Listener'
 $selectors = @{ Address = '*'; Transport = 'HTTPS' }

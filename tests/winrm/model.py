@@ -55,11 +55,11 @@ class Windows:
         self._pwsh, self._folder = pwsh, folder
         folder.mkdir()
         (folder / "stubs.psm1").write_text(facts.stubs(RELEASE))
-        self._write("programs.json", facts.programs())
+        self._write("programs.json", {name: each["runs"] for name, each in facts.programs().items()})
         self._write("schema.json", tomllib.loads((FIXTURES / "windows" / "iis.toml").read_text()))
         self._write("world.json", {
             "role": KINDS.get(spec.role, SERVER), "address": str(spec.address), "setup": {}, "events": [], "files": {},
-            "media": ["C:\\doublehop\\sql\\setup.exe", "C:\\doublehop\\dotnet-hosting.exe"]})
+            "media": []})
 
     def _write(self, name, what):
         (self._folder / name).write_text(json.dumps(what))

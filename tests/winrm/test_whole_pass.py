@@ -1,7 +1,7 @@
 """A Windows lab from up to down, through WinRM and the directory: what arrives where, and that nothing of it stays.
 
-The machines are models of Windows behind a real WinRM, the directory and the KDC are the lab's own. No Windows makes the
-request: when the client's script starts its task, the reference client asks the reference front end, which has the
+The machines are models of Windows behind a real WinRM, the directory and the KDC are the lab's own. No Windows makes
+the request: when the client's script starts its task, the reference client asks the reference front end, which has the
 configuration and the keys that came to IIS, and that answer is what the task leaves. So who the database sees is real,
 and rests on what the provider wrote into the directory.
 """
@@ -127,7 +127,7 @@ def begin(lab, toolbox, authority):
         return go_on, go_on({
             "authority": {"path": f"{toolbox}/authority.pem", "pem": authority.pem + of_the_directory},
             "ccache": f"FILE:{toolbox}/ccache", "principal": own.principal, "password": own.password,
-            "scenario": scenario, "provision": provision,
+            "scenario": scenario, "provision": provision, "signs": authority.pem,
             "described": json.loads((LAB / "vagrant" / "machines.json").read_text()) if provision else None})
 
     yield begin

@@ -71,7 +71,7 @@ def say(step, **more):
 class Signs:
     """An authority whose key the test has."""
 
-    pem = given["authority"]["pem"]
+    pem = given["signs"]
 
     def signed(self, request):
         return say("sign", request=request)["certificate"]

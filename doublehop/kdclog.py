@@ -48,10 +48,18 @@ def _of_events(events: Sequence[Mapping[str, Any]]) -> Iterator[KdcLine]:
             )
 
 
+def by_account(line: KdcLine) -> bool:
+    """Whether a record names the account of a service instead of what was asked for.
+
+    An account that asks for a ticket to itself (S4U2Self) does ask for it by that name.
+    """
+    named = line.kind == "TGS" and line.service != "" and "/" not in line.service
+    return named and line.service.lower() not in {TGT_SERVICE, line.client.lower()}
+
+
 def of_a_service(line: KdcLine, spn: str) -> bool:
     """Whether a record may be that of the request for this service's ticket."""
-    by_account = line.kind == "TGS" and "/" not in line.service and line.service.lower() != TGT_SERVICE
-    return not line.service or by_account or line.service.lower().startswith(spn.lower())
+    return not line.service or by_account(line) or line.service.lower().startswith(spn.lower())
 
 
 def _of_lines(text: str) -> Iterator[KdcLine]:

@@ -20,7 +20,7 @@ from doublehop.data import LAB
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
-from doublehop.providers.windows_agents import OPERATIONS, Domain, Guest
+from doublehop.providers.windows_agents import OPERATIONS, Answer, Domain, Guest
 from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Topology
@@ -37,6 +37,7 @@ if (-not $text) { $text = [Console]::In.ReadToEnd() }
 $document = ConvertFrom-Json -InputObject $text
 """
 """PowerShell may have read standard input by itself already, or have left it to its command."""
+NOW = "[DateTime]::UtcNow.ToString('o')\n"
 CALL = READ + """\
 try { & 'FOLDER/SCRIPT' -Document $document }
 catch {
@@ -45,16 +46,16 @@ catch {
     [Console]::Error.WriteLine("${where}: $($_.Exception.Message)")
     exit 1
 }
-"""
+""" + NOW
+GREET = f"""\
+$env:COMPUTERNAME
+{NOW}"""
 COPY = READ + """\
 $null = [IO.Directory]::CreateDirectory('FOLDER')
 foreach ($each in $document.PSObject.Properties) {
     [IO.File]::WriteAllBytes("FOLDER/$($each.Name)", [Convert]::FromBase64String($each.Value))
 }
-"""
-GREET = """\
-ConvertTo-Json -Compress -InputObject @{ machine = $env:COMPUTERNAME; now = [DateTime]::UtcNow.ToString('o') }
-"""
+""" + GREET
 FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 
@@ -113,14 +114,15 @@ class WindowsMachine:
         done = self.run(*encoded(FETCH), stdin=json.dumps(path))
         return base64.b64decode(self._succeeded(done, f"reading {path}").stdout)
 
-    def call(self, script: str, document: Mapping[str, Any]) -> Any:
+    def call(self, script: str, document: Mapping[str, Any]) -> Answer:
         """Have a script of `lab/windows` do its job.
 
         Raises LabError with what it wrote as an error: script, line and reason.
         """
         done = self._succeeded(self.run(*encoded(CALL.replace("SCRIPT", script)), stdin=json.dumps(document)), script)
+        text, _, now = done.stdout.strip().rpartition("\n")
         try:
-            return json.loads(done.stdout)
+            return Answer(json.loads(text), now)
         except ValueError as failure:
             raise LabError(f"{self.name}: {script} answered no JSON document: {done.stdout[:200]!r}") from failure
 
@@ -129,14 +131,17 @@ class WindowsMachine:
 
         Raises LabError when another machine answers here.
         """
-        told = json.loads(self._succeeded(self.run(*encoded(GREET)), "its greeting").stdout)
-        if told["machine"].lower() != self.name:
-            raise LabError(f"{self._connection.endpoint.told} is called {told['machine']}, and not {self.name}")
-        return str(told["now"])
+        return self._greeted(self.run(*encoded(GREET)))
 
-    def take_scripts(self) -> None:
-        """Copy the scripts of this checkout to the machine."""
-        self._succeeded(self.run(*encoded(COPY), stdin=json.dumps(scripts())), "taking the scripts")
+    def take_scripts(self) -> str:
+        """Copy the scripts of this checkout to the machine, and ask what it is called."""
+        return self._greeted(self.run(*encoded(COPY), stdin=json.dumps(scripts())))
+
+    def _greeted(self, done: CommandResult) -> str:
+        name, now = self._succeeded(done, "its greeting").stdout.split()
+        if name.lower() != self.name:
+            raise LabError(f"{self._connection.endpoint.told} is called {name}, and not {self.name}")
+        return now
 
     def close(self) -> None:
         """Leave the machine as it is."""
@@ -209,14 +214,9 @@ def standing(topology: Topology, access: Access, progress: Progress,
         for each in machines.values():
             stack.callback(each.close)
         with ThreadPoolExecutor(len(machines)) as everybody:
-            for _ in everybody.map(_made_ready, machines.values()):
+            for _ in everybody.map(WindowsMachine.take_scripts, machines.values()):
                 pass
         yield Site(topology, dict[str, Machine](machines), _add)
-
-
-def _made_ready(machine: WindowsMachine) -> None:
-    machine.greet()
-    machine.take_scripts()
 
 
 def _add(topology: Topology) -> Mapping[str, Machine]:

@@ -35,12 +35,20 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a script answered, and the time on its machine's clock when it ended."""
+
+    document: Any
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class Guest:
     """A Windows machine as its agent sees it."""
 
     name: str
     role: Role
-    call: Callable[[str, Mapping[str, Any]], Any]
+    call: Callable[[str, Mapping[str, Any]], Answer]
     greet: Callable[[], str]
 
 
@@ -67,7 +75,7 @@ class _Evidence:
     def collected(self, since: str = "") -> dict[str, Any]:
         """Everything since then."""
         found: dict[str, Any] = self.guest.call(EVIDENCE, {
-            "role": str(self.guest.role), "since": since or self.since, "sites": self.sites})
+            "role": str(self.guest.role), "since": since or self.since, "sites": self.sites}).document
         return found
 
 
@@ -101,10 +109,9 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
         own |= {label: {"account": domain.account(each["name"])} for label, each in (managed or {}).items()}
         signed_in = {label: {"account": domain.account(each["principal"]), "password": each["password"]}
                      for label, each in fixed.items()}
-        guest.call(CONFIGURE, {"config": config, "accounts": own, "fixed": signed_in, "back_ends": known,
-                               "pages": pages})
-        evidence.sites = list(config.get("sites", {}))
-        evidence.forget()
+        done = guest.call(CONFIGURE, {"config": config, "accounts": own, "fixed": signed_in, "back_ends": known,
+                                      "pages": pages})
+        evidence.sites, evidence.since = list(config.get("sites", {})), done.now
 
     def log() -> list[dict[str, Any]]:
         return [request_line(each) for each in evidence.collected()["requests"]]
@@ -116,8 +123,8 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
     return {
         "start": start, "configure": configure, "log": log, "forget_log": evidence.forget, "set_proxy": set_proxy,
         "start_services": lambda **_: None,  # IIS starts a pool's process, and signs it in, when it is configured
-        "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked})["request"],
-        "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}),
+        "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked}).document["request"],
+        "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}).document,
     }
 
 
@@ -171,7 +178,7 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
               **_: Any) -> Any:
         user = {"account": domain.account(principal), "password": signed_in[principal]}
         return guest.call(ASK_AS, {"user": user, "probe": {
-            "url": url, "times": times, "profile": profile, "http2": http2}})
+            "url": url, "times": times, "profile": profile, "http2": http2}}).document
 
     def passed_on(operation: str) -> Operation:
         return lambda **arguments: domain.ask(operation, **arguments)
@@ -179,7 +186,7 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
     return {
         "start": _greeted(guest), "sign_in": sign_in, "probe": probe,
         "sign_out": lambda *, principal: signed_in.pop(principal, None) and None,
-        "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}),
+        "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}).document,
         **{each: passed_on(each) for each in ("change", "attempt", "read", "reconnect")},
     }
 

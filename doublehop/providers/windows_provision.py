@@ -33,8 +33,7 @@ def provisioned(topology: Topology, described: Mapping[str, Any], secrets: Mappi
 
     Raises LabError with the machine and what it waits for in vain.
     """
-    first = topology.only(Role.DOMAIN_CONTROLLER)
-    for name in [first, *(each for each in topology.machines if each != first)]:
+    for name in sorted(topology.machines, key=lambda each: topology.machines[each].role is not Role.DOMAIN_CONTROLLER):
         _one(name, topology.machines[name].role, described, secrets, authority, hands, progress)
 
 

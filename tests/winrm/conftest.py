@@ -38,13 +38,17 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture
-def guests(lab, directory, lab_bench, pwsh, authority, tmp_path):
-    """Make machines of the lab answer WinRM with their own accounts' keys; gives each by name when asked for."""
-    running = {}
+class Guests:
+    """Makes machines of the lab answer WinRM with their own accounts' keys; `running` has each by name."""
 
-    def key(name):
-        """A member's own computer account; the others have an account that stands for theirs."""
+    def __init__(self, lab, directory, bench, pwsh, authority, folder):
+        self.running = {}
+        self._lab, self._directory, self._bench = lab, directory, bench
+        self._pwsh, self._authority, self._folder = pwsh, authority, folder
+
+    def key(self, name):
+        """A member's own computer account's; the others have an account that stands for theirs."""
+        lab, directory = self._lab, self._directory
         spns = (f"WSMAN/{{{name}}}",)
         if name in lab.topology.members:
             directory.add(computers={name: Principal(spns=spns)})
@@ -52,20 +56,26 @@ def guests(lab, directory, lab_bench, pwsh, authority, tmp_path):
         label = f"winrm-{name}"
         directory.add(accounts={label: Principal(spns=spns)})
         (kvno,) = directory.read(label, "msDS-KeyVersionNumber")["msDS-KeyVersionNumber"]
-        return user_secret(lab.topology, directory.account(label), int(kvno), lab_bench.passwords[label])
+        return user_secret(lab.topology, directory.account(label), int(kvno), self._bench.passwords[label])
 
-    def guest(name, *, windows=None, watch=lambda text, stdin: None, signed_by=authority, host="", **more):
-        drive = tmp_path / name
+    def __call__(self, name, *, own=None, windows=None, watch=lambda text, stdin: None, signed_by=None, host="", **more):
+        """Begin; `own` is its account's key, where that was asked for before."""
+        topology, drive = self._lab.topology, self._folder / name
         drive.mkdir()
-        running[name] = Guest(lab.machines[name], PowerShell(pwsh, name, drive, windows, watch), {
-            "account": key(name).as_key(), "domain": lab.topology.domain, "realm": lab.topology.realm,
-            "address": str(lab.topology.machines[name].address), "port": PORT,
-            "administrators": [f"Administrator@{lab.topology.realm}"],
-            **certified(signed_by, host or lab.topology.fqdn(name)), **more})
-        return running[name]
+        self.running[name] = Guest(self._lab.machines[name], drive, PowerShell(self._pwsh, name, drive, windows, watch), {
+            "account": (own or self.key(name)).as_key(), "domain": topology.domain, "realm": topology.realm,
+            "address": str(topology.machines[name].address), "port": PORT,
+            "administrators": [f"Administrator@{topology.realm}"],
+            **certified(signed_by or self._authority, host or topology.fqdn(name)), **more})
+        return self.running[name]
 
-    yield guest
-    for each in running.values():
+
+@pytest.fixture
+def guests(lab, directory, lab_bench, pwsh, authority, tmp_path):
+    """Make machines of the lab Windows guests, as far as WinRM shows them."""
+    guests = Guests(lab, directory, lab_bench, pwsh, authority, tmp_path)
+    yield guests
+    for each in guests.running.values():
         each.close()
 
 

@@ -54,8 +54,9 @@ class PowerShell:
 class Guest:
     """A running WSMan server, and what it told of its callers."""
 
-    def __init__(self, machine, powershell, given):
+    def __init__(self, machine, drive, powershell, given):
         self.told = []
+        self.drive = drive
         self._powershell = powershell
         self._lock = threading.Lock()
         self._stream = machine.open("python3", "-c", SERVER)

@@ -43,7 +43,7 @@ def test_the_administrators_ticket_is_taken_by_the_machines_own_key(ask, guests,
     web1 = guests("web1")
     (answer,) = ask("web1", {"argv": encoded(GREET)})
     assert answer["code"] == 0, answer
-    assert json.loads(answer["stdout"])["machine"] == "WEB1"
+    assert answer["stdout"].split()[0] == "WEB1"
     assert web1.told == [{"caller": f"Administrator@{lab.topology.realm}", "scheme": "Kerberos"}]
 
 
@@ -64,7 +64,7 @@ def test_a_document_goes_in_and_comes_out_whole(ask, guests):
     text = "Zürich Ωμέγα 東京 'quoted' \"twice\" $not | \\ \n" + secrets.token_hex(200_000)
     copied, answer = ask("web1", script("passes-on.ps1", PASSES_ON), call("passes-on.ps1", text=text))
     assert (copied["code"], answer["code"]) == (0, 0), answer["stderr"]
-    assert json.loads(answer["stdout"]) == {"got": text, "size": len(text)}
+    assert json.loads(answer["stdout"].splitlines()[0]) == {"got": text, "size": len(text)}
 
 
 def test_a_script_that_fails_says_where_and_why(ask, guests):

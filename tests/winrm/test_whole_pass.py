@@ -10,11 +10,13 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import pytest
 
 from doublehop import kdclog
+from doublehop.codes import KrbError
 from doublehop.data import FIXTURES, LAB
 from doublehop.lab import user_secret
 from tests.winrm.model import Windows
@@ -22,9 +24,11 @@ from tests.winrm.model import Windows
 pytestmark = pytest.mark.delegation
 PROGRAM = (LAB.parent / "tests" / "winrm" / "whole_pass.py").read_text()
 CERTIFICATES = FIXTURES / "windows" / "certificates"
+SCRIPTS = {each.name: each.read_bytes() for each in (LAB / "windows").iterdir() if each.suffix in {".ps1", ".sql"}}
 STEP_SECONDS = 60
-PROVISIONED_HERE = ("dc1", "web1")
-"""Their provisioning passes through WinRM too; the others begin with their names."""
+MACHINES = ("dc1", "web1", "sql1", "client1")
+PROVISIONED_HERE = "web1"
+"""Its provisioning passes through WinRM too; the others begin with their names."""
 HOST_CONFIGURATION = r"C:\Windows\System32\inetsrv\config\applicationHost.config"
 
 
@@ -34,7 +38,7 @@ class Models:
     def __init__(self, lab, pwsh, folder):
         self._lab = lab
         self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
-                         for name, each in lab.topology.machines.items()}
+                         for name, each in lab.topology.machines.items() if name in MACHINES}
         self.documents = {name: {} for name in self.machines}
         self._mark = 0
 
@@ -66,14 +70,22 @@ class Models:
         lab.sql.ask("set_logins", add=[], remove=self._of_scenario())
         self.machines["client1"].change(answer=json.dumps(saw))
         told = lab.dc.ask("log_since", mark=mark)
-        self.machines["dc1"].change(events=[as_event(each) for each in kdclog.parse(told)])
+        holders = {spn.lower(): each for each in ("SQL1$", *(self._name(each) for each in wanted["accounts"].values()))
+                   for spn in self._read(each, "servicePrincipalName")}
+        self.machines["dc1"].change(events=[as_event(each, holders) for each in kdclog.parse(told)])
+
+    def _name(self, account):
+        return account["account"].partition("\\")[2]
+
+    def _read(self, name, attribute):
+        place = "Computers" if name.endswith("$") else "Users"
+        dn = f"CN={name.rstrip('$')},CN={place},{self._lab.topology.base_dn}"
+        return self._lab.client.ask("read", dn=dn, attributes=[attribute])[attribute]
 
     def _key(self, account):
-        name = account["account"].partition("\\")[2]
-        base, lab = self._lab.topology.base_dn, self._lab
-        read = lab.client.ask("read", dn=f"CN={name},CN=Users,{base}", attributes=["msDS-KeyVersionNumber"])
-        kvno = int(read["msDS-KeyVersionNumber"][0])
-        return user_secret(lab.topology, name, kvno, account["password"]).as_key()
+        name = self._name(account)
+        (kvno,) = self._read(name, "msDS-KeyVersionNumber")
+        return user_secret(self._lab.topology, name, int(kvno), account["password"]).as_key()
 
     def _of_scenario(self):
         """The logins that sql1 got for this scenario."""
@@ -81,13 +93,13 @@ class Models:
         return [each for each in logins if not each.endswith("$")]
 
 
-def as_event(line):
+def as_event(line, holders):
     """What the KDC logged, as a Windows KDC logs it: numbers in hexadecimal, and an account for the service."""
-    from doublehop.codes import KrbError
     number = {"AS": 4768, "TGS": 4769}[line.kind]
     status = KrbError[line.error].value if line.error else 0
     types = {each.value: int(number) for number, each in kdclog.ENCRYPTIONS.items()}
-    data = {"TargetUserName": line.client, "ServiceName": "an-account", "Status": hex(status),
+    service = holders.get(line.service.lower(), line.service)
+    data = {"TargetUserName": line.impersonated or line.client, "ServiceName": service, "Status": hex(status),
             "TicketEncryptionType": hex(types.get(line.encryption, 0xFFFFFFFF))}
     told = "".join(f'<Data Name="{name}">{escape(value)}</Data>' for name, value in data.items())
     return {"log": "Security", "id": number, "provider": "Microsoft-Windows-Security-Auditing",
@@ -96,14 +108,15 @@ def as_event(line):
 
 @pytest.fixture
 def models(lab, guests, pwsh, tmp_path):
-    """Five machines behind WinRM."""
+    """Machines behind WinRM."""
     models = Models(lab, pwsh, tmp_path)
+    own = {name: guests.key(name) for name in MACHINES}
     with ThreadPoolExecutor() as pool:
-        for each in [pool.submit(machine.begin, name) for name, machine in models.machines.items()
-                     if name not in PROVISIONED_HERE]:
+        made = [pool.submit(models.machines[name].begin, name) for name in MACHINES if name != PROVISIONED_HERE]
+        made += [pool.submit(guests, name, own=own[name], windows=models.machines[name], watch=models.watch(name))
+                 for name in MACHINES]
+        for each in made:
             each.result()
-    for name, each in models.machines.items():
-        guests(name, windows=each, watch=models.watch(name))
     return models
 
 
@@ -112,7 +125,7 @@ def begin(lab, toolbox, authority):
     """Begin a pass; gives what goes on with it, and its first step."""
     running = []
 
-    def begin(scenario, provision=()):
+    def begin(*scenarios):
         own = lab.secrets["Administrator"]
         of_the_directory = lab.machines["dc1"].fetch("/state/private/tls/cert.pem").decode()
         stream = lab.machines["client1"].open("env", f"PYTHONPATH={toolbox}", "python3", "-c", PROGRAM)
@@ -127,8 +140,8 @@ def begin(lab, toolbox, authority):
         return go_on, go_on({
             "authority": {"path": f"{toolbox}/authority.pem", "pem": authority.pem + of_the_directory},
             "ccache": f"FILE:{toolbox}/ccache", "principal": own.principal, "password": own.password,
-            "scenario": scenario, "provision": provision, "signs": authority.pem,
-            "described": json.loads((LAB / "vagrant" / "machines.json").read_text()) if provision else None})
+            "scenarios": scenarios, "machines": MACHINES, "provision": [PROVISIONED_HERE], "signs": authority.pem,
+            "described": json.loads((LAB / "vagrant" / "machines.json").read_text())})
 
     yield begin
     for each in running:
@@ -151,16 +164,54 @@ def until(step, name, go_on, models):
     return step
 
 
-def test_a_scenario_from_up_to_down(models, begin, lab):
-    go_on, step = begin("constrained::listed", PROVISIONED_HERE)
+WORKS, FAILS = "constrained::listed", "constrained::empty-list"
+LISTED = "msDS-AllowedToDelegateTo"
+
+
+def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
+    """The database sees the user; and nobody, where one leaf is changed, and that in the directory alone."""
+    go_on, step = begin(WORKS, FAILS)
     step = until(step, "provisioned", go_on, models)
-    print(step)
+    assert models.machines[PROVISIONED_HERE].state["computer"]["domain"] == lab.topology.dns
+    assert [each.rpartition("; ")[2] for each in step["told"][:-1]] == [
+        "needs a restart", "needs a restart", "needs a certificate"]
+
     step = until(go_on({}), "up", go_on, models)
-    step = until(go_on({}), "applied", go_on, models)
-    print(step)
-    print(models.machines["web1"].state["files"][HOST_CONFIGURATION])
-    step = until(go_on({}), "observed", go_on, models)
-    print(step)
-    step = until(go_on({}), "taken back", go_on, models)
-    step = until(go_on({}), "down", go_on, models)
-    assert 0
+    for name, each in guests.running.items():
+        assert each.told[0] == {"caller": f"Administrator@{lab.topology.realm}", "scheme": "Kerberos"}, name
+        assert {path.name: path.read_bytes() for path in (each.drive / "doublehop/windows").iterdir()} == SCRIPTS
+
+    for listed, error in ((["MSSQLSvc/sql1.doublehop.test"], ""), ([], "KDC_ERR_BADOPTION")):
+        step = until(go_on({}), "applied", go_on, models)
+        pool = step["accounts"]["pool"]
+        is_applied(models, lab, pool, listed)
+        step = until(go_on({}), "observed", go_on, models)
+        assert step["verdict"]["kind"] == "agreed", step
+        saw = step["observation"]["back_ends"]["sql"]
+        assert (saw["identity"] == "", saw["error"]) == (bool(error), error)
+        assert any(each["error"] == error and "event 4769" in each["text"] for each in step["observation"]["kdc"])
+        step = until(go_on({}), "taken back", go_on, models)
+        is_taken_back(models, lab, pool)
+    until(go_on({}), "down", go_on, models)
+
+
+def is_applied(models, lab, pool, listed):
+    """The directory, IIS and SQL Server are as the scenario says."""
+    account = f"{lab.topology.domain}\\{pool['account']}"
+    found = lab.client.ask("read", dn=pool["dn"], attributes=[LISTED, "servicePrincipalName"])
+    assert found[LISTED] == listed
+    (spn,) = found["servicePrincipalName"]
+    iis = ElementTree.fromstring(models.machines["web1"].state["files"][HOST_CONFIGURATION])
+    assert [each.get("userName") for each in iis.iterfind(".//processModel[@userName]")] == [account]
+    assert [each.get("bindingInformation") for each in iis.iter("binding")] == [f"*:80:{spn.partition('/')[2]}"]
+    (windows,) = iis.iterfind("location[@path='Portal']//windowsAuthentication")
+    assert windows.get("useKernelMode") == "false"
+    assert account in models.machines["sql1"].state["sql"]["logins"]
+
+
+def is_taken_back(models, lab, pool):
+    """Nothing is said of the account any more, which stays (decision 10), and it may not log in."""
+    left = lab.client.ask("read", dn=pool["dn"], attributes=[LISTED, "servicePrincipalName"])
+    assert left == {LISTED: [], "servicePrincipalName": []}
+    assert all(each.endswith("$") for each in models.machines["sql1"].state["sql"]["logins"])
+    assert models.machines["client1"].state["tasks"] == {}

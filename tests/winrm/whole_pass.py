@@ -27,7 +27,7 @@ from doublehop.execute import applied  # noqa: E402
 from doublehop.lab import up  # noqa: E402
 from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
-from doublehop.providers.windows import Access, WindowsMachine, standing  # noqa: E402
+from doublehop.providers.windows import COPY, Access, WindowsMachine, encoded, scripts, standing  # noqa: E402
 from doublehop.providers.windows_agents import OFFERS, Domain  # noqa: E402
 from doublehop.providers.windows_provision import EVERY_SECRET, Hands, provisioned  # noqa: E402
 from doublehop.providers.winrm import Account, Connection, Endpoint  # noqa: E402
@@ -87,8 +87,8 @@ def bring_to_the_topology(topology, access):
                                      Domain(topology, say, Signs().issued))
                 for name, each in topology.machines.items()}
     for each in machines.values():
-        each.take_scripts()
-    hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document),
+        each.run(*encoded(COPY), stdin=json.dumps(scripts())).check()
+    hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document).document,
                   restart=lambda name: say("restart", machine=name))
     secrets = dict.fromkeys(EVERY_SECRET, given["password"])
     told = []
@@ -99,19 +99,22 @@ def bring_to_the_topology(topology, access):
 
 
 here = topology.load()
-(scenario,) = catalogue.select(catalogue.load(here), [given["scenario"]])
+here = dataclasses.replace(here, machines={each: here.machines[each] for each in given["machines"]})
+scenarios = catalogue.select(catalogue.load(topology.load()), given["scenarios"])
 try:
     with up(Windows(), here, lambda text: None) as lab:
         say("up")
-        with applied(scenario, lab) as standing_so:
-            scope = standing_so.scope
-            accounts = {each: {"dn": scope.dn(each), "account": scope.account(each)} for each in scope.given.accounts}
-            say("applied", accounts=accounts, passwords=[*standing_so.passwords.values()])
-            assert isinstance(scenario.when, Request)
-            seen = observe(scenario.when, scope, standing_so.passwords, lab)
-            verdict = judge(scenario.expect, seen, scope)
-            say("observed", observation=dataclasses.asdict(seen), verdict=dataclasses.asdict(verdict))
-        say("taken back")
+        for each in scenarios:
+            with applied(each, lab) as standing_so:
+                assert isinstance(each.when, Request)
+                scope = standing_so.scope
+                accounts = {label: {"dn": scope.dn(label), "account": scope.account(label)}
+                            for label in scope.given.accounts}
+                say("applied", accounts=accounts)
+                seen = observe(each.when, scope, standing_so.passwords, lab)
+                verdict = judge(each.expect, seen, scope)
+                say("observed", observation=dataclasses.asdict(seen), verdict=dataclasses.asdict(verdict))
+            say("taken back")
     say("down")
 except DoublehopError as failure:
     say("failed", error=type(failure).__name__, text=str(failure))

@@ -15,7 +15,7 @@ import docker
 from docker.models.networks import Network
 
 from doublehop import cache
-from doublehop.errors import LabError
+from doublehop.errors import HostError, LabError
 from doublehop.providers import Machine
 from doublehop.providers.docker import OWN_FILES, DockerMachine, DockerProvider, Wires, engine_host, furnish
 from doublehop.providers.vagrant_state import State
@@ -82,6 +82,6 @@ def _state(network: Network) -> Iterator[State]:
     try:
         yield state
     finally:
-        with suppress(LabError):  # what Vagrant cannot remove goes with its network, by the lab's id
+        with suppress(LabError, HostError):  # what Vagrant cannot remove goes with its network, by the lab's id
             state.destroy()
         shutil.rmtree(folder, ignore_errors=True)

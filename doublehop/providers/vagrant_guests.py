@@ -163,7 +163,8 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
         guests.up(*topology.machines, provider=kind)
         done, key = folder / "provisioned", cache.key_of(json.dumps([scripts(), file]), authority.pem)
         if not done.exists() or done.read_text() != key:
-            provisioned(topology, file, known, authority, Hands(go_on=guests.go_on, restart=guests.restart), progress)
+            hands = Hands(go_on=guests.go_on, restart=guests.restart)
+            provisioned(topology, file, known, authority.issued, hands, progress)
             done.write_text(key)
     controller = topology.only(Role.DOMAIN_CONTROLLER)
 

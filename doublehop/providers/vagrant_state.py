@@ -23,6 +23,33 @@ NOT_OURS = re.compile(r"""
     | The\ box\ '[^']+'\ could\ not\ be\ found(?s:.*)                     # in words that are Vagrant's
     """, re.MULTILINE | re.VERBOSE)
 """What Vagrant says where nothing was made because something is missing or misspelt."""
+BOX_REMEDY = ": run `vagrant box add` where the catalogue answers, or name a box of your own by " \
+             "DOUBLEHOP_WINDOWS_DC1_BOX and the like"
+
+TRIES = 5
+SOMEBODY_ELSES = "No such object"
+"""Vagrant's docker provider asks the engine about every container there is, and fails when one of them ends meanwhile.
+
+What it has done by then is kept, so the same command goes on.
+"""
+
+
+class _SideBySide(vagrant.Vagrant):
+    """Destroys machines side by side, as they came up."""
+
+    def destroy(self, vm_name: str | None = None) -> None:
+        self._call_vagrant_command(["destroy", vm_name, "--force", "--parallel"])  # type: ignore[no-untyped-call]
+
+
+def plugins() -> set[str]:
+    """The names of the plugins that this user's Vagrant has.
+
+    Raises HostError when it cannot say.
+    """
+    try:
+        return {each.name for each in vagrant.Vagrant().plugin_list()}
+    except subprocess.CalledProcessError as failure:
+        raise HostError(f"`vagrant plugin list` ended with {failure.returncode}") from failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +66,15 @@ class State:
         Raises HostError for what is missing or misspelt, else LabError, with Vagrant's words.
         """
         asked = f"/^({'|'.join(names)})$/"
-        with self._told("up"):
-            self._vagrant().up(vm_name=asked, provider=provider, no_provision=True)
-        running = {name for name, state in self.status().items() if state == vagrant.Vagrant.RUNNING}
-        lacking = [each for each in names if each not in running]
-        if lacking:
-            raise LabError(f"vagrant up: {', '.join(lacking)} not running afterwards\n{self._last_lines()}")
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._told("up"):
+                    self._vagrant().up(vm_name=asked, provider=provider)
+            except LabError as failure:
+                if not tries_left or SOMEBODY_ELSES not in str(failure):
+                    raise
+            else:
+                return
 
     def status(self) -> Mapping[str, str]:
         """Every machine's state, in Vagrant's words."""
@@ -58,7 +88,8 @@ class State:
 
     def _vagrant(self) -> vagrant.Vagrant:
         log = vagrant.make_file_cm(self._log)
-        return vagrant.Vagrant(root=self.root, env=self.environment, out_cm=log, err_cm=log)
+        return _SideBySide(  # type: ignore[no-untyped-call]  # python-vagrant's has no types
+            root=self.root, env=self.environment, out_cm=log, err_cm=log)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,16 +103,20 @@ class State:
     def _log(self) -> Path:
         return self.folder / "log"
 
-    def _last_lines(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        return "\n".join([each for each in lines if each.strip()][-LAST_LINES:])
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     @contextmanager
     def _told(self, command: str) -> Iterator[None]:
+        """What Vagrant says of a command that fails is the failure."""
+        before = len(self._said())
         try:
             yield
         except subprocess.CalledProcessError as failure:
-            missing = NOT_OURS.search(self._last_lines())
+            said = self._said()[before:]
+            missing = NOT_OURS.search(said)
             if missing:
-                raise HostError(" ".join(missing[0].split())) from failure
-            raise LabError(f"vagrant {command} ended with {failure.returncode}\n{self._last_lines()}") from failure
+                sentence = " ".join(missing[0].split())
+                raise HostError(sentence + BOX_REMEDY if sentence.startswith("The box") else sentence) from failure
+            last = [each for each in said.splitlines() if each.strip()][-LAST_LINES:]
+            raise LabError("\n".join([f"vagrant {command} ended with {failure.returncode}", *last])) from failure

@@ -5,26 +5,20 @@ What is missing on this host names itself before anything is made.
 
 import importlib.util
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-import vagrant
-
 from doublehop.providers import Progress, Provision, Site
+from doublehop.providers.vagrant_state import plugins
 from doublehop.providers.windows_agents import OFFERS
 from doublehop.topology import Topology
 
 
 def _plugin(name: str, remedy: str) -> str:
     """A sentence about a plugin that is missing, or nothing."""
-    try:
-        found = {each.name for each in vagrant.Vagrant().plugin_list()}
-    except (subprocess.CalledProcessError, RuntimeError) as failure:
-        return f"`vagrant plugin list` fails: {failure}"
-    return "" if name in found else f"Vagrant's plugin {name} missing: {remedy}"
+    return "" if name in plugins() else f"Vagrant's plugin {name} missing: {remedy}"
 
 
 def _virtualbox() -> str:

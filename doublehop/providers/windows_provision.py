@@ -12,9 +12,10 @@ from typing import Any
 from doublehop.errors import LabError
 from doublehop.model import Role
 from doublehop.providers import Progress
-from doublehop.providers.authority import Authority
 from doublehop.topology import Topology
 
+Signed = Callable[[str], Mapping[str, str]]
+"""What the lab's authority makes of a request: the `certificate`, and the `authority`'s own."""
 ROUNDS = 12
 """More calls than any role has reasons to wait; a machine that wants more goes in circles."""
 
@@ -27,17 +28,17 @@ class Hands:
     restart: Callable[[str], None]
 
 
-def provisioned(topology: Topology, described: Mapping[str, Any], secrets: Mapping[str, str], authority: Authority,
+def provisioned(topology: Topology, described: Mapping[str, Any], secrets: Mapping[str, str], signed: Signed,
                 hands: Hands, progress: Progress) -> None:
     """Provision every machine, the domain controller first; `described` is the generated topology file.
 
     Raises LabError with the machine and what it waits for in vain.
     """
     for name in sorted(topology.machines, key=lambda each: topology.machines[each].role is not Role.DOMAIN_CONTROLLER):
-        _one(name, topology.machines[name].role, described, secrets, authority, hands, progress)
+        _one(name, topology.machines[name].role, described, secrets, signed, hands, progress)
 
 
-def _one(name: str, role: Role, described: Mapping[str, Any], secrets: Mapping[str, str], authority: Authority,
+def _one(name: str, role: Role, described: Mapping[str, Any], secrets: Mapping[str, str], signed: Signed,
          hands: Hands, progress: Progress) -> None:
     known = {each: secrets[each] for each in SECRETS[role]}
     certificates: dict[str, str] = {}
@@ -55,7 +56,8 @@ def _one(name: str, role: Role, described: Mapping[str, Any], secrets: Mapping[s
             case "restart":
                 hands.restart(name)
             case "certificate":
-                certificates = {"authority": authority.pem, "machine": authority.signed(answer["request"])}
+                issued = signed(answer["request"])
+                certificates = {"authority": issued["authority"], "machine": issued["certificate"]}
             case "domain":
                 raise LabError(f"{name} finds no domain {described['dns']}, though its controller is provisioned")
             case _:

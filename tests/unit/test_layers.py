@@ -29,7 +29,7 @@ MACHINE = "machine"
 """What runs inside a machine: it imports values and itself, and nobody imports it."""
 
 SLEEPERS = {"wait", "machine.agent"}
-STARTERS = {"run", "providers.image", "cli"}
+STARTERS = {"run", "providers.image", "providers.vagrant_state", "cli"}
 
 
 def _name(path: Path) -> str:

@@ -58,11 +58,12 @@ class Guests:
         (kvno,) = directory.read(label, "msDS-KeyVersionNumber")["msDS-KeyVersionNumber"]
         return user_secret(lab.topology, directory.account(label), int(kvno), self._bench.passwords[label])
 
-    def __call__(self, name, *, own=None, windows=None, watch=lambda text, stdin: None, signed_by=None, host="", **more):
+    def __call__(self, name, *, own=None, windows=None, watch=None, signed_by=None, host="", **more):
         """Begin; `own` is its account's key, where that was asked for before."""
         topology, drive = self._lab.topology, self._folder / name
         drive.mkdir()
-        self.running[name] = Guest(self._lab.machines[name], drive, PowerShell(self._pwsh, name, drive, windows, watch), {
+        powershell = PowerShell(self._pwsh, name, drive, windows, watch)
+        self.running[name] = Guest(self._lab.machines[name], drive, powershell, {
             "account": (own or self.key(name)).as_key(), "domain": topology.domain, "realm": topology.realm,
             "address": str(topology.machines[name].address), "port": PORT,
             "administrators": [f"Administrator@{topology.realm}"],

@@ -21,7 +21,7 @@ FOREVER = 3600
 class PowerShell:
     """The `powershell.exe` of one stub machine."""
 
-    def __init__(self, program, name, drive, windows=None, watch=lambda text, stdin: None):
+    def __init__(self, program, name, drive, windows=None, watch=None):
         self._program = program
         self._drive = drive
         self._around = windows.around if windows else str
@@ -35,7 +35,8 @@ class PowerShell:
         if program.lower() != "powershell.exe" or flag != "-EncodedCommand":
             return {"code": 1, "stdout": "", "stderr": f"'{program}' is not recognized as a command"}
         text = base64.b64decode(command).decode("utf-16-le").replace("C:/", f"{self._drive}/")
-        self._watch(text, stdin)
+        if self._watch:
+            self._watch(text, stdin)
         process = subprocess.Popen([self._program, *options, "-Command", self._around(text)],
                                    env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)

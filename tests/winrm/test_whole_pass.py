@@ -39,7 +39,7 @@ class Models:
         self._lab = lab
         self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
                          for name, each in lab.topology.machines.items() if name in MACHINES}
-        self.documents = {name: {} for name in self.machines}
+        self.documents: dict[str, dict[str, dict]] = {name: {} for name in self.machines}
         self._mark = 0
 
     def watch(self, name):
@@ -156,7 +156,7 @@ def until(step, name, go_on, models):
             case "restart":
                 models.machines[step["machine"]].restart()
             case "sign":
-                machine = re.search(r"-----\s+([a-z0-9]+)\.", step["request"])[1]
+                (machine,) = re.findall(r"-----\s+([a-z0-9]+)\.", step["request"])
                 answer = {"certificate": (CERTIFICATES / f"{machine}.pem").read_text()}
             case "failed":
                 pytest.fail(step["text"])

@@ -56,7 +56,7 @@ class Windows:
         (controller,) = topology.of(Role.DOMAIN_CONTROLLER)
         access = Access(endpoints=endpoints, administrator=Account(), directory_password=given["password"],
                         directory=dataclasses.replace(endpoints[controller], port=636),
-                        signed=Signs().issued)
+                        signed=issued)
         if given["described"]:
             bring_to_the_topology(topology, access)
         with standing(topology, access, progress) as site:
@@ -68,31 +68,24 @@ def say(step, **more):
     return json.loads(sys.stdin.readline())
 
 
-class Signs:
-    """An authority whose key the test has."""
-
-    pem = given["signs"]
-
-    def signed(self, request):
-        return say("sign", request=request)["certificate"]
-
-    def issued(self, request):
-        return {"certificate": self.signed(request), "authority": self.pem}
+def issued(request):
+    """What an authority says whose key the test has."""
+    return {"certificate": say("sign", request=request)["certificate"], "authority": given["signs"]}
 
 
 def bring_to_the_topology(topology, access):
     """As `vagrant up` does it, but by WinRM: there is an endpoint before there is a Windows."""
     topology = dataclasses.replace(topology, machines={each: topology.machines[each] for each in given["provision"]})
     machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
-                                     Domain(topology, say, Signs().issued))
+                                     Domain(topology, say, issued))
                 for name, each in topology.machines.items()}
     for each in machines.values():
         each.run(*encoded(COPY), stdin=json.dumps(scripts())).check()
     hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document).document,
                   restart=lambda name: say("restart", machine=name))
     secrets = dict.fromkeys(EVERY_SECRET, given["password"])
-    told = []
-    provisioned(topology, given["described"], secrets, Signs(), hands, told.append)
+    told: list[str] = []
+    provisioned(topology, given["described"], secrets, issued, hands, told.append)
     for each in machines.values():
         each.close()
     say("provisioned", told=told)

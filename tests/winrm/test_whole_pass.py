@@ -10,6 +10,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -39,7 +40,7 @@ class Models:
         self._lab = lab
         self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
                          for name, each in lab.topology.machines.items() if name in MACHINES}
-        self.documents: dict[str, dict[str, dict]] = {name: {} for name in self.machines}
+        self.documents: dict[str, dict[str, Any]] = {name: {} for name in self.machines}
         self._mark = 0
 
     def watch(self, name):

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, holder, providers, render, report, rules, sources
+from doublehop import __version__, catalogue, data, holder, providers, releases, render, report, rules, sources
 from doublehop import explore as exploring
 from doublehop import setup as set_up_tools
 from doublehop import topology as topologies
@@ -42,6 +42,8 @@ _vagrant_option = click.option(
     "--lab-vagrant-provider", expose_value=False, metavar="NAME", callback=lambda *given: _choose_vagrants(given[-1]),
     help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, libvirt, "
          "vmware_desktop.")
+dc_option = click.option("--lab-dc", "dc", metavar="RELEASE",
+                         help="The Debian release of the domain controllers: bookworm, trixie, sid.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -98,6 +100,11 @@ def _progress() -> Iterator[Progress]:
         yield lambda text: status.update(text[: ERR.width - 4])
 
 
+def _topology(dc: str | None) -> Topology:
+    """The lab on paper, with domain controllers of this release."""
+    return releases.with_dc(topologies.load(), dc)
+
+
 def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
     """The catalogue's scenarios that ids and globs name, and those in files, which may start from the former."""
     files = [Path(each) for each in patterns if each.endswith(".toml")]
@@ -113,9 +120,11 @@ def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
               help="Write what every hop saw, as JSON lines.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @lab_option
-def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str) -> None:
+@dc_option
+def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str,
+        dc: str | None) -> None:
     """Run scenarios in a lab of their own; all of them when none is named."""
-    topology = topologies.load()
+    topology = _topology(dc)
     scenarios = _load(what, topology)
     for path in filter(None, (report_path, junit)):
         if not path.parent.is_dir():
@@ -150,13 +159,14 @@ def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, pro
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
               help="Where the smallest scenario of each difference is written.")
 @lab_option
-def explore(seed: int, count: int, workers: int, out: Path, provider: str) -> None:
+@dc_option
+def explore(seed: int, count: int, workers: int, out: Path, provider: str, dc: str | None) -> None:
     """Run configurations that nobody wrote and compare each with what the rules predict."""
     if not out.is_dir():
         raise InputError(str(out), "this folder does not exist")
     tally = exploring.Tally(Counter())
     with _progress() as progress:
-        found = exploring.side_by_side(provider, topologies.load(), seed=seed, count=count, workers=workers)
+        found = exploring.side_by_side(provider, _topology(dc), seed=seed, count=count, workers=workers)
         for each in found:
             tally.add(each.kind)
             done = tally.counts.total()
@@ -200,9 +210,10 @@ def explain_scenario(scenario_id: str) -> None:
 
 @main.command()
 @lab_option
-def doctor(provider: str) -> None:
+@dc_option
+def doctor(provider: str, dc: str | None) -> None:
     """Say whether this machine can run labs, one line per check."""
-    found = list(checks(providers.make(provider)))
+    found = list(checks(providers.make(provider), _topology(dc)))
     for each in found:
         OUT.print(f"{'ok' if each.ok else 'no':3} {each.what}", style="green" if each.ok else "red", markup=False)
     sys.exit(0 if all(each.ok for each in found) else 2)
@@ -212,14 +223,16 @@ def doctor(provider: str) -> None:
 @click.option("--scenario", metavar="ID", help="Leave this scenario's configuration standing.")
 @name_option
 @lab_option
-def up(scenario: str | None, name: str, provider: str) -> None:
+@dc_option
+def up(scenario: str | None, name: str, provider: str, dc: str | None) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
-    topology = topologies.load()
+    topology = _topology(dc)
     chosen = _one(scenario, topology) if scenario else None
     problems = providers.make(provider).check()
     if problems:
         raise HostError("; ".join(problems))
     argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
+    argv += ["--lab-dc", dc] if dc else []
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:
         holder.start_in_background(name, argv, progress)
@@ -240,10 +253,11 @@ def _one(scenario_id: str, topology: Topology) -> Scenario:
 @main.command(hidden=True)
 @click.option("--name", required=True)
 @click.option("--lab", "provider", required=True)
+@dc_option
 @click.option("--scenario")
-def hold(name: str, provider: str, scenario: str | None) -> None:
+def hold(name: str, provider: str, dc: str | None, scenario: str | None) -> None:
     """Hold a lab until told to let go; `up` starts this in the background."""
-    topology = topologies.load()
+    topology = _topology(dc)
     chosen = _one(scenario, topology) if scenario else None
     with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
         lab = session.lab().wait_for_all()

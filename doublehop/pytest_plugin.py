@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, handles, providers, report
+from doublehop import catalogue, handles, providers, releases, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
 from doublehop.errors import DoublehopError, HostError, LabError
@@ -39,13 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lab-vagrant-provider", metavar="NAME",
                     help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, "
                          "libvirt, vmware_desktop.")
+    group.addoption("--lab-dc", metavar="RELEASE",
+                    help="The Debian release of the lab's domain controllers: bookworm, trixie, sid.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read topology and catalogue; what is wrong in them stops the run before anything starts."""
     config.addinivalue_line("markers", "delegation: runs delegation scenarios in a lab")
     try:
-        config.stash[TOPOLOGY] = topologies.load()
+        config.stash[TOPOLOGY] = releases.with_dc(topologies.load(), config.getoption("lab_dc"))
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
         if config.getoption("lab_vagrant_provider"):
             vagrant.choose(config.getoption("lab_vagrant_provider"))
@@ -68,7 +70,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Name the provider and what its machines are made of."""
     topology, provider = config.stash[TOPOLOGY], providers.make(config.getoption("lab"))
     versions = [f"{name} {version}" for name, version in provider.versions(topology).items()]
-    parts = [f"lab: {provider.name}", f"Debian {topology.image.release}", *versions,
+    other = [f"domain controllers on Debian {topology.dc_image.release}"] if topology.dc_image else []
+    parts = [f"lab: {provider.name}", f"Debian {topology.image.release}", *other, *versions,
              f"{len(config.stash[CATALOGUE])} scenarios"]
     return ", ".join(parts)
 

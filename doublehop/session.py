@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from doublehop import lab as labs
+from doublehop import releases
 from doublehop.errors import LabError
 from doublehop.execute import execute
 from doublehop.lab import Lab
@@ -39,8 +40,16 @@ class Session:
 
     def about(self) -> Mapping[str, str]:
         """Provider and versions, for headers and reports."""
-        return {"provider": self.provider.name, "release": self.topology.image.release,
+        dc = {"dc_release": self.topology.dc_image.release} if self.topology.dc_image else {}
+        return {"provider": self.provider.name, "release": self.topology.image.release, **dc,
                 **self.provider.versions(self.topology)}
+
+    def lacks(self, scenario: Scenario) -> str:
+        """Which of a scenario's needs are not met here, with reasons where there are any; nothing when all are."""
+        of_the_dc = releases.lacking(self.topology)
+        missing = [each.value for each in scenario.needs if each not in self.provider.offers]
+        found = [f"the {self.provider.name} lab lacks {', '.join(missing)}"] if missing else []
+        return "; ".join([*found, *(f"no {each}: {of_the_dc[each]}" for each in scenario.needs if each in of_the_dc)])
 
     def lab(self) -> Lab:
         """The running lab.
@@ -59,10 +68,9 @@ class Session:
 
     def run(self, scenario: Scenario) -> Result:
         """Run one scenario; never raises LabError, because that is a way for a scenario to end."""
-        missing = [each.value for each in scenario.needs if each not in self.provider.offers]
-        if missing:
-            return Result(scenario=scenario, verdict=Verdict(
-                kind=VerdictKind.NOT_RUN, reason=f"the {self.provider.name} lab lacks {', '.join(missing)}"))
+        lacks = self.lacks(scenario)
+        if lacks:
+            return Result(scenario=scenario, verdict=Verdict(kind=VerdictKind.NOT_RUN, reason=lacks))
         if self._built >= LABS_AT_MOST and (self._lab is None or self._lab.broken):
             return Result(scenario=scenario, verdict=Verdict(
                 kind=VerdictKind.NOT_RUN, reason=f"the lab broke {self._built} times: {self._broken}"))

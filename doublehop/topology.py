@@ -13,6 +13,9 @@ from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import Role
 
+NETWORKS = 32
+"""How many labs can run side by side in containers."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MachineSpec:
@@ -27,12 +30,17 @@ class MachineSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSpec:
-    """The root filesystem: a Debian release and a package list in `lab/image/`."""
+    """The root filesystem: a Debian release and a package list in `lab/image/`.
+
+    `without` are those of its packages that the release lacks, `apt` is an option for apt.
+    """
 
     __pydantic_config__ = STRICT
 
     release: str
     packages: str
+    without: tuple[str, ...] = ()
+    apt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +103,7 @@ class Windows:
 class Topology:
     """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
 
+    Domain controllers may be of another image than the rest (`releases.with_dc`).
     What `windows` says is about guests of another make: no Linux machine's state depends on it.
     """
 
@@ -106,16 +115,23 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    functional_level: str
+    base_schema: str
+    dc_image: ImageSpec | None = None
     windows: Windows = field(default_factory=Windows, repr=False)
 
     @property
     def across(self) -> "Topology":
         """The lab as the second domain sees it: that domain is its own, and this one is its partner."""
-        return Topology(
-            realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
-            machines=self.partner.machines,
-            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines), windows=self.windows,
+        return replace(
+            self, realm=self.partner.realm, domain=self.partner.domain, machines=self.partner.machines,
+            partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
         )
+
+    def image_of(self, machine: str) -> ImageSpec:
+        """What a machine of this domain is made from."""
+        is_dc = self.machines[machine].role is Role.DOMAIN_CONTROLLER
+        return (self.dc_image if is_dc else None) or self.image
 
     def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":
         """The same lab on another network of the same size, for where the first is taken."""
@@ -126,6 +142,16 @@ class Topology:
 
         return replace(self, network=network, machines=moved(self.machines),
                        partner=replace(self.partner, machines=moved(self.partner.machines)))
+
+    def beside(self, number: int) -> "Topology":
+        """The same lab on the network that comes so many after its own; a container engine refuses two on one."""
+        first = int(self.network.network_address) + number * self.network.num_addresses
+        return self.moved_to(ipaddress.IPv4Network((first, self.network.prefixlen)))
+
+    @property
+    def for_compose(self) -> "Topology":
+        """The lab of `compose.yaml`, on the network after all that labs of the docker provider take."""
+        return self.beside(NETWORKS)
 
     @property
     def dns(self) -> str:
@@ -175,7 +201,7 @@ class Topology:
         """The domain controller's Samba configuration."""
         host = self.only(Role.DOMAIN_CONTROLLER)
         return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
-                                      "host": host.upper()})
+                                      "host": host.upper(), "level": self.functional_level})
 
     def member_conf(self, machine: str) -> str:
         """The Samba configuration of a member of the domain."""

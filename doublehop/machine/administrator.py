@@ -10,7 +10,9 @@ from typing import Any
 from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.machine.agent import serve, until
-from doublehop.machine.directory import KEY_VERSION, Change, Directory
+from doublehop.machine.directory import Change, Directory
+
+KEY_VERSION = "msDS-KeyVersionNumber"
 
 _directory: dict[str, Any] = {}
 _others: dict[str, Directory] = {}

@@ -7,8 +7,6 @@ same LDAP serves Samba and Windows AD: LDAPS, a simple bind, standard operations
 import base64
 import ssl
 import struct
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ldap3
@@ -24,7 +22,6 @@ OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
-KEY_VERSION = "msDS-KeyVersionNumber"
 DACL_ONLY = 4
 """Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
@@ -44,27 +41,11 @@ class Directory:
         tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_data=authority, valid_names=[name]) if authority else (
             ldap3.Tls(validate=ssl.CERT_NONE))
         server = ldap3.Server(host, port=port, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
-        return cls._reached(lambda: ldap3.Connection(
-            server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
-            check_names=False,
-        ))
-
-    @classmethod
-    def on_this_machine(cls, socket: Path, seconds: float = 20) -> "Directory":
-        """Connect by a Unix socket that only the system's own user reaches, and which makes him the system."""
-        server = ldap3.Server(f"ldapi://{socket}", get_info=ldap3.NONE, connect_timeout=seconds)
-
-        def connect() -> ldap3.Connection:
-            connection = ldap3.Connection(server, raise_exceptions=True, receive_timeout=seconds, check_names=False)
-            connection.open(read_server_info=False)
-            return connection
-
-        return cls._reached(connect)
-
-    @classmethod
-    def _reached(cls, connect: Callable[[], ldap3.Connection]) -> "Directory":
         try:
-            return cls(connect())
+            return cls(ldap3.Connection(
+                server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
+                check_names=False,
+            ))
         except LDAPCommunicationError as failure:
             raise ConnectionError(str(failure)) from failure
 
@@ -80,12 +61,7 @@ class Directory:
 
     def sid(self, dn: str) -> str:
         """The SID of an entry, in its form `S-1-5-21-...`."""
-        return str(format_sid(self._raw(dn, ["objectSid"])["objectSid"][0]))
-
-    def set_password(self, dn: str, password: str) -> int:
-        """Give an account a new password; gives the version of its new keys."""
-        self._connection.modify(dn, {"unicodePwd": [(ldap3.MODIFY_REPLACE, [f'"{password}"'.encode("utf-16-le")])]})
-        return int(self._raw(dn, [KEY_VERSION])[KEY_VERSION][0])
+        return str(format_sid(self.binary_sid(dn)))
 
     def apply(self, changes: list[Change]) -> list[Change]:
         """Do the changes in order; gives those that undo them, in the order to be done.
@@ -165,7 +141,7 @@ class Directory:
         before = self._raw(change["dn"], [name])[name]
         values = [_value(each) for each in change["values"]]
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
-        return [self._restoring(change["dn"], name, before)]
+        return [_restoring(change["dn"], {name: before})]
 
     def _set(self, change: Change) -> list[Change]:
         """Give some attributes of an entry these values, and no others."""
@@ -173,17 +149,11 @@ class Directory:
         self._connection.modify(change["dn"], {
             name: [(ldap3.MODIFY_REPLACE, [_value(each) for each in values])]
             for name, values in change["attributes"].items()})
-        restored = {name: [_encoded(each) for each in values] for name, values in before.items()}
-        return [{**change, "attributes": restored}]
+        return [_restoring(change["dn"], before)]
 
     def _keep(self, change: Change) -> list[Change]:
         """Change nothing; what is there now is what undoing comes back to."""
-        name = change["attribute"]
-        return [self._restoring(change["dn"], name, self._raw(change["dn"], [name])[name])]
-
-    def _restoring(self, dn: str, name: str, values: list[bytes]) -> Change:
-        return {"do": "modify", "how": "replace", "dn": dn, "attribute": name,
-                "values": [_encoded(each) for each in values]}
+        return [_restoring(change["dn"], self._raw(change["dn"], [change["attribute"]]))]
 
     def managed_password(self, dn: str) -> bytes:
         """The current password of a gMSA, if this connection's account may have it.
@@ -203,7 +173,7 @@ class Directory:
 
     def _give_full_control(self, change: Change) -> list[Change]:
         """Put some principals into an account's access control list; it goes with the account."""
-        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        sids = [self.binary_sid(each) for each in change["principals"]]
         name, dn, dacl = "nTSecurityDescriptor", change["dn"], security_descriptor_control(sdflags=DACL_ONLY)
         self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=[name], controls=dacl)
         before = self._connection.response[0]["raw_attributes"][name][0]
@@ -263,6 +233,12 @@ def current_password(blob: bytes) -> bytes:
     if version != 1 or length != len(blob) or current + PASSWORD_BYTES > length:
         raise ValueError("not a managed password that MS-ADTS describes")
     return blob[current : current + PASSWORD_BYTES]
+
+
+def _restoring(dn: str, before: dict[str, list[bytes]]) -> Change:
+    """The change that gives some attributes of an entry the values they had."""
+    return {"do": "set", "dn": dn,
+            "attributes": {name: [_encoded(each) for each in values] for name, values in before.items()}}
 
 
 def _value(given: str | dict[str, str]) -> bytes:

@@ -32,7 +32,7 @@ from doublehop.providers.docker_image import machine_image, shown_versions, snap
 from doublehop.providers.entered import EnteredMachine
 from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
 from doublehop.run import Conversation
-from doublehop.topology import Topology
+from doublehop.topology import NETWORKS, Topology
 
 LABEL = "doublehop.lab"
 """On everything a lab makes; its value is the lab's id."""
@@ -55,8 +55,6 @@ OWN_FILES = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/
 FIRST_PROGRAM = f"{OWN_FILES}; echo ready; cat >/dev/null; exit"
 """It says that the machine is there, and stays as long as its standard input."""
 SECONDS_TO_START = 30
-NETWORKS = 32
-"""How many labs can run side by side: each has a network of its own, because engines refuse overlapping ones."""
 
 
 class DockerMachine(EnteredMachine):
@@ -96,7 +94,7 @@ class DockerProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        return shown_versions(topology.image)
+        return image.versions(topology, shown_versions)
 
     @contextmanager
     def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Site]:
@@ -105,14 +103,15 @@ class DockerProvider:
         if problems:
             raise HostError("; ".join(problems))
         with _engine() as engine, _told(), ExitStack() as stack:
-            root = machine_image(engine, topology.image, progress)
+            roots = {spec: machine_image(engine, spec, progress)
+                     for spec in (topology.image, topology.dc_image) if spec}
             network, own = stack.enter_context(_network(engine, topology, self.name))
             wires = self.wires(engine, network, stack)
 
             def add(asked: Topology) -> dict[str, Machine]:
-                images = dict.fromkeys(asked.machines, root)
+                images = {name: roots[asked.image_of(name)] for name in asked.machines}
                 for name in (asked.only(Role.DOMAIN_CONTROLLER), asked.only(Role.BACK_END)):
-                    images[name] = _snapshot(wires, root, asked, name, provision, progress)
+                    images[name] = _snapshot(wires, images[name], asked, name, provision, progress)
                 return wires.started(asked, images)
 
             yield Site(own, add(own), add)
@@ -177,8 +176,7 @@ def _network(engine: docker.DockerClient, topology: Topology, provider: str) -> 
     with claims.claimed(provider) as lab:
         try:
             for number in range(NETWORKS):
-                first = int(topology.network.network_address) + number * topology.network.num_addresses
-                own = topology.moved_to(IPv4Network((first, topology.network.prefixlen)))
+                own = topology.beside(number)
                 network = _network_at(engine, lab, own.network)
                 if network is not None:
                     yield network, own

@@ -22,7 +22,7 @@ from doublehop.providers import Machine, Progress, Provision, Site, image
 from doublehop.providers.entered import EnteredMachine
 from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
 from doublehop.run import Conversation, run
-from doublehop.topology import Topology
+from doublehop.topology import ImageSpec, Topology
 
 TOOLS = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "nsenter": "util-linux"}
 SECONDS_TO_START = 10
@@ -66,8 +66,7 @@ class LocalProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        status = image.path(topology.image) / "var/lib/dpkg/status"
-        return image.versions_in(status.read_text()) if status.exists() else {}
+        return image.versions(topology, _versions)
 
     def sweep(self) -> Sequence[str]:
         """The kernel ends every machine with its run, so nothing is ever left."""
@@ -79,16 +78,22 @@ class LocalProvider:
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
-        root = image.built(topology.image, progress)
+        roots = {spec: image.built(spec, progress) for spec in (topology.image, topology.dc_image) if spec}
         with ExitStack() as stack:
             switch = stack.enter_context(_switch())
 
             def add(topology: Topology) -> dict[str, Machine]:
-                snapshots = {name: _snapshot(topology, name, root, provision, progress)
+                root = {name: roots[topology.image_of(name)] for name in topology.machines}
+                snapshots = {name: _snapshot(topology, name, root[name], provision, progress)
                              for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
                 return _plugged_in(topology, root, snapshots, switch, stack)
 
             yield Site(topology, add(topology), add)
+
+
+def _versions(spec: ImageSpec) -> Mapping[str, str]:
+    status = image.path(spec) / "var/lib/dpkg/status"
+    return image.versions_in(status.read_text()) if status.exists() else {}
 
 
 def _find(tool: str) -> str | None:
@@ -169,13 +174,13 @@ class _Switch:
         self.say(f"link add {name} type veth peer name eth0 netns {pid}", f"link set {name} master br0 up")
 
 
-def _plugged_in(topology: Topology, root: Path, snapshots: Mapping[str, Path], switch: _Switch,
+def _plugged_in(topology: Topology, roots: Mapping[str, Path], snapshots: Mapping[str, Path], switch: _Switch,
                 stack: ExitStack) -> dict[str, Machine]:
     """Start every machine of a topology side by side, and lay their cables."""
     started = {}
     for name in topology.machines:
         mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
-        started[name] = stack.enter_context(_started(name, switch, root, topology, mounts))
+        started[name] = stack.enter_context(_started(name, switch, roots[name], topology, mounts))
     machines: dict[str, Machine] = {}
     for name, each in topology.machines.items():
         pid = started[name].pid()

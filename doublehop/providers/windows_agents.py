@@ -52,12 +52,8 @@ class Guest:
     greet: Callable[[], str]
 
 
-def _greeted(guest: Guest) -> Operation:
-    """What `start` comes to: the machine stands since it was provisioned."""
-    def start(**_: Any) -> None:
-        guest.greet()
-
-    return start
+def _stands(**_: Any) -> None:
+    """What `start` comes to: the machine stands since it was provisioned, and has just said so."""
 
 
 @dataclass(slots=True)
@@ -89,7 +85,7 @@ def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
     def log_since(*, mark: str, matching: str = "") -> Any:  # noqa: ARG001 - the text of another make's log
         return evidence.collected(mark)["events"]
 
-    return {"prepare": prepare, "start": _greeted(guest), "log_mark": guest.greet, "log_since": log_since,
+    return {"prepare": prepare, "start": _stands, "log_mark": guest.greet, "log_since": log_since,
             "issue_certificate": lambda *, request: domain.signed(request)}
 
 
@@ -100,7 +96,6 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
 
     def start(*, back_ends: Mapping[str, Mapping[str, Any]], **_: Any) -> None:
         known.update({name: _connection(**each) for name, each in back_ends.items()})
-        evidence.forget()
 
     def configure(*, config: Mapping[str, Any], accounts: Mapping[str, Any], fixed: Mapping[str, Any],
                   pages: Mapping[str, str], managed: Mapping[str, Any] | None = None) -> None:
@@ -184,7 +179,7 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
         return lambda **arguments: domain.ask(operation, **arguments)
 
     return {
-        "start": _greeted(guest), "sign_in": sign_in, "probe": probe,
+        "start": _stands, "sign_in": sign_in, "probe": probe,
         "sign_out": lambda *, principal: signed_in.pop(principal, None) and None,
         "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}).document,
         **{each: passed_on(each) for each in ("change", "attempt", "read", "reconnect")},

@@ -28,7 +28,7 @@ from doublehop.execute import applied
 from doublehop.explain import describe, explain
 from doublehop.model import Scenario, VerdictKind
 from doublehop.providers import Progress, vagrant
-from doublehop.session import Session
+from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -37,13 +37,15 @@ DEFAULT_NAME = "lab"
 PROGRESS_EVERY = 100
 
 _lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
-                           help="What brings the machines up: local, docker, vagrant.")
+                           help="What brings the machines up: local, docker, vagrant; or existing ones.")
 _vagrant_option = click.option(
     "--lab-vagrant-provider", expose_value=False, metavar="NAME", callback=lambda *given: _choose_vagrants(given[-1]),
     help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, libvirt, "
          "vmware_desktop.")
 dc_option = click.option("--lab-dc", "dc", metavar="RELEASE",
                          help="The Debian release of the domain controllers: bookworm, trixie, sid.")
+inventory_option = click.option("--lab-inventory", "inventory", type=click.Path(path_type=Path), metavar="FILE",
+                                help="What stands already, for --lab=existing (docs/existing.md).")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -121,8 +123,9 @@ def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @lab_option
 @dc_option
+@inventory_option
 def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str,
-        dc: str | None) -> None:
+        dc: str | None, inventory: Path | None) -> None:
     """Run scenarios in a lab of their own; all of them when none is named."""
     topology = _topology(dc)
     scenarios = _load(what, topology)
@@ -131,17 +134,22 @@ def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, pro
             raise InputError(str(path), "its folder does not exist")
     width = max(len(each.id) for each in scenarios)
     results = []
-    with _progress() as progress, Session(providers.make(provider), topology, progress) as session:
+    session = opened(provider, topology, silent, inventory)  # which may ask for passwords, so nothing spins yet
+    with _progress() as progress, session:
+        session.progress = progress
         about = session.about()
         for number, scenario in enumerate(scenarios, start=1):
             progress(f"{number} of {len(scenarios)}: {scenario.id}") if ERR.is_terminal else None
             result = session.run(scenario)
             results.append(result)
-            OUT.print(render.result_line(result, topology, width), style=render.COLOURS[result.verdict.kind],
+            OUT.print(render.result_line(result, session.topology, width), style=render.COLOURS[result.verdict.kind],
                       markup=False)
             if result.verdict.kind is not VerdictKind.AGREED:
-                for line in explain(result, topology)[1:]:
+                for line in explain(result, session.topology)[1:]:
                     OUT.print(line, markup=False)
+            else:
+                for line in result.verdict.reason.splitlines():
+                    OUT.print(f"  {line}", markup=False)
     done = report.Report(about=about, lines=tuple(report.line_of(each) for each in results))
     if report_path:
         report.write(done, report_path)
@@ -164,6 +172,9 @@ def explore(seed: int, count: int, workers: int, out: Path, provider: str, dc: s
     """Run configurations that nobody wrote and compare each with what the rules predict."""
     if not out.is_dir():
         raise InputError(str(out), "this folder does not exist")
+    problems = providers.make(provider).check()
+    if problems:
+        raise HostError("; ".join(problems))
     tally = exploring.Tally(Counter())
     with _progress() as progress:
         found = exploring.side_by_side(provider, _topology(dc), seed=seed, count=count, workers=workers)
@@ -211,9 +222,12 @@ def explain_scenario(scenario_id: str) -> None:
 @main.command()
 @lab_option
 @dc_option
-def doctor(provider: str, dc: str | None) -> None:
+@inventory_option
+def doctor(provider: str, dc: str | None, inventory: Path | None) -> None:
     """Say whether this machine can run labs, one line per check."""
-    found = list(checks(providers.make(provider), _topology(dc)))
+    topology = _topology(dc)
+    standing = opened(provider, topology, silent, inventory).provider if inventory else None
+    found = list(checks(standing or providers.make(provider), topology))
     for each in found:
         OUT.print(f"{'ok' if each.ok else 'no':3} {each.what}", style="green" if each.ok else "red", markup=False)
     sys.exit(0 if all(each.ok for each in found) else 2)

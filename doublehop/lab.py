@@ -38,10 +38,10 @@ class Agent:
     With a clock of its own it can live at another time than the rest of the lab (`set_clock`).
     """
 
-    def __init__(self, machine: Machine, *, own_clock: bool = False) -> None:
+    def __init__(self, machine: Machine, *, own_clock: bool = False, module: str = "") -> None:
         self.machine = machine
         shifted = ("env", *OWN_CLOCK) if own_clock else ()
-        self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", MODULES[machine.role])
+        self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", module or MODULES[machine.role])
         self._asked = 0
         self._answers: dict[int, Any] = {}
         self._answered = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, handles, providers, releases, report
+from doublehop import catalogue, handles, releases, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
 from doublehop.errors import DoublehopError, HostError, LabError
@@ -18,22 +18,25 @@ from doublehop.explain import explain
 from doublehop.lab import Lab
 from doublehop.model import Result, Scenario, VerdictKind
 from doublehop.providers import vagrant
-from doublehop.session import Session
+from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
 
 PROPERTY = "doublehop"
 TOPOLOGY = pytest.StashKey[Topology]()
 CATALOGUE = pytest.StashKey[list[Scenario]]()
+SESSION = pytest.StashKey[Session]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--lab` options."""
     group = parser.getgroup("lab", "doublehop: a Kerberos delegation lab")
     group.addoption("--lab", default="local", metavar="PROVIDER",
-                    help="What brings the lab's machines up: local, docker, vagrant.")
+                    help="What brings the lab's machines up: local, docker, vagrant; or existing, which stand already.")
     group.addoption("--lab-strict", action="store_true",
                     help="Fail a scenario that was not run instead of skipping it.")
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")
+    group.addoption("--lab-inventory", metavar="FILE", type=Path,
+                    help="What stands already, for --lab=existing.")
     group.addoption("--lab-evidence", metavar="DIR", type=Path,
                     help="Write what every hop saw into a JSON-lines file for each scenario in this folder.")
     group.addoption("--lab-vagrant-provider", metavar="NAME",
@@ -51,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
         if config.getoption("lab_vagrant_provider"):
             vagrant.choose(config.getoption("lab_vagrant_provider"))
-        providers.make(config.getoption("lab"))
+        config.stash[SESSION] = opened(config.getoption("lab"), config.stash[TOPOLOGY], silent,
+                                       config.getoption("lab_inventory"))
     except DoublehopError as failure:
         raise pytest.UsageError(str(failure)) from failure
 
@@ -68,7 +72,7 @@ def _scenarios(config: pytest.Config, topology: Topology) -> list[Scenario]:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Name the provider and what its machines are made of."""
-    topology, provider = config.stash[TOPOLOGY], providers.make(config.getoption("lab"))
+    topology, provider = config.stash[TOPOLOGY], config.stash[SESSION].provider
     versions = [f"{name} {version}" for name, version in provider.versions(topology).items()]
     other = [f"domain controllers on Debian {topology.dc_image.release}"] if topology.dc_image else []
     parts = [f"lab: {provider.name}", f"Debian {topology.image.release}", *other, *versions,
@@ -94,8 +98,8 @@ def lab_session(pytestconfig: pytest.Config) -> Iterator[Session]:
             with capture.global_and_fixture_disabled():
                 reporter.write_line(f"lab: {text}")
 
-    provider = providers.make(pytestconfig.getoption("lab"))
-    with Session(provider, pytestconfig.stash[TOPOLOGY], progress) as session:
+    with pytestconfig.stash[SESSION] as session:
+        session.progress = progress
         yield session
 
 
@@ -163,7 +167,7 @@ def scenario_result(request: pytest.FixtureRequest, lab_session: Session, pytest
 @pytest.fixture
 def settle(pytestconfig: pytest.Config) -> "Settle":
     """Turn a scenario's verdict into the test's outcome."""
-    return Settle(pytestconfig.stash[TOPOLOGY], strict=pytestconfig.getoption("lab_strict"))
+    return Settle(pytestconfig.stash[SESSION].topology, strict=pytestconfig.getoption("lab_strict"))
 
 
 class Settle:

@@ -5,11 +5,13 @@ Once broken stays broken: after a second break nothing else is run, and each sce
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 
 from doublehop import lab as labs
-from doublehop import releases
-from doublehop.errors import LabError
+from doublehop import providers, releases
+from doublehop.errors import InputError, LabError
 from doublehop.execute import execute
 from doublehop.lab import Lab
 from doublehop.model import Result, Scenario, Verdict, VerdictKind
@@ -17,6 +19,8 @@ from doublehop.providers import Progress, Provider
 from doublehop.topology import Topology
 
 LABS_AT_MOST = 2
+BY_INVENTORY = {"existing": "doublehop.existing:Visit"}
+"""Providers whose machines are somebody else's, and how scenarios are run on those; an inventory tells of them."""
 
 
 class Session:
@@ -25,7 +29,7 @@ class Session:
     def __init__(self, provider: Provider, topology: Topology, progress: Progress) -> None:
         self.provider = provider
         self.topology = topology
-        self._progress = progress
+        self.progress = progress
         self._stack = ExitStack()
         self._lab: Lab | None = None
         self._built = 0
@@ -63,7 +67,7 @@ class Session:
             if self._built >= LABS_AT_MOST:
                 raise LabError(f"the lab broke {self._built} times, last: {self._broken}")
             self._built += 1
-            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self._progress))
+            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self.progress))
         return self._lab
 
     def run(self, scenario: Scenario) -> Result:
@@ -90,3 +94,25 @@ class Session:
     def _down(self) -> None:
         self._lab = None
         self._stack.close()
+
+
+def silent(text: str) -> None:
+    """Progress that nobody is told of."""
+
+
+def opened(name: str, topology: Topology, progress: Progress, inventory: Path | None = None) -> Session:
+    """A session on the provider of a name; nothing is started before it is used.
+
+    Raises InputError when there is no such provider, or an inventory is missing, wrong or of no use.
+    """
+    provider = providers.make(name)
+    if name not in BY_INVENTORY:
+        if inventory is not None:
+            raise InputError("--lab-inventory", f"goes with --lab={' or '.join(BY_INVENTORY)}, not with --lab={name}")
+        return Session(provider, topology, progress)
+    if inventory is None:
+        raise InputError("--lab-inventory", f"--lab={name} needs the TOML file that says what stands there "
+                         "(docs/existing.md)")
+    module, _, attribute = BY_INVENTORY[name].partition(":")
+    session: Session = getattr(import_module(module), attribute)(topology, inventory, progress)
+    return session

@@ -2,6 +2,7 @@
 
 import ipaddress
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
@@ -100,11 +101,20 @@ class Windows:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """What an environment that is not the lab's calls its hosts and accounts, by the labels of scenarios."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
     """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
 
     Domain controllers may be of another image than the rest (`releases.with_dc`).
     What `windows` says is about guests of another make: no Linux machine's state depends on it.
+    `named` is for an environment that already stands; the lab makes up its names by itself.
     """
 
     __pydantic_config__ = STRICT
@@ -119,6 +129,7 @@ class Topology:
     base_schema: str
     dc_image: ImageSpec | None = None
     windows: Windows = field(default_factory=Windows, repr=False)
+    named: Named = field(default=Named(), repr=False)
 
     @property
     def across(self) -> "Topology":
@@ -165,7 +176,7 @@ class Topology:
 
     def fqdn(self, machine: str) -> str:
         """A machine's full name."""
-        return f"{machine}.{self.dns}"
+        return self.named.hosts.get(machine) or f"{machine}.{self.dns}"
 
     def only(self, role: Role) -> str:
         """The name of the first machine of a role."""
@@ -193,23 +204,24 @@ class Topology:
         return {
             "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
             "/etc/hostname": f"{machine}\n",
-            "/etc/resolv.conf": _template("resolv.conf", values),
-            "/etc/krb5.conf": _template("krb5.conf", values),
+            "/etc/resolv.conf": template("resolv.conf", values),
+            "/etc/krb5.conf": template("krb5.conf", values),
         }
 
     def smb_conf(self) -> str:
         """The domain controller's Samba configuration."""
         host = self.only(Role.DOMAIN_CONTROLLER)
-        return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
-                                      "host": host.upper(), "level": self.functional_level})
+        return template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
+                                     "host": host.upper(), "level": self.functional_level})
 
     def member_conf(self, machine: str) -> str:
         """The Samba configuration of a member of the domain."""
         dc = self.fqdn(self.only(Role.DOMAIN_CONTROLLER))
-        return _template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
+        return template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
 
 
-def _template(name: str, values: dict[str, str]) -> str:
+def template(name: str, values: dict[str, str]) -> str:
+    """One of the lab's configuration files with these values put in."""
     return Template((LAB / "templates" / name).read_text()).substitute(values)
 
 
@@ -233,6 +245,8 @@ def load(path: Path = LAB / "topology.toml") -> Topology:
 
 
 def _check(topology: Topology, path: str) -> None:
+    if topology.named != Named():
+        raise InputError(path, "named: unexpected key (an inventory names what stands already)")
     for role in Role:
         if not topology.of(role):
             raise InputError(path, f"machines: expected at least one with role {role.value!r}")

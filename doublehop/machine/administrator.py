@@ -8,24 +8,23 @@ import base64
 from typing import Any
 
 from ldap3.core.exceptions import LDAPOperationResult
+from ldap3.utils.conv import escape_filter_chars
 
 from doublehop.machine.agent import serve, until
-from doublehop.machine.directory import Change, Directory
-
-KEY_VERSION = "msDS-KeyVersionNumber"
+from doublehop.machine.directory import KEY_VERSION, Change, Directory
 
 _directory: dict[str, Any] = {}
 _others: dict[str, Directory] = {}
 """The administrators' connections to other domains' directories, by what their entries' names end with."""
 
 
-def start(*, dc: str, administrator: str, password: str, host: str = "", authority: str = "",
+def start(*, dc: str, administrator: str, password: str, host: str = "", authorities: str = "",
           port: int = 636) -> None:
     """Open the administrator's connection to the directory.
 
-    With an authority (PEM) the domain controller has to show a certificate of its own that is made out for `host`.
+    With authorities (a file of them) the domain controller has to show a certificate that one of them made for `host`.
     """
-    _directory["server"] = {"host": dc, "name": host, "authority": authority, "port": port}
+    _directory["server"] = {"host": dc, "name": host, "authorities": authorities, "port": port}
     _directory["how"] = {**_directory["server"], "user": administrator, "password": password}
     reconnect()
 
@@ -92,7 +91,8 @@ def read(*, dn: str, attributes: list[str]) -> dict[str, list[str]]:
 def about(*, base_dn: str, accounts: list[str]) -> dict[str, Any]:
     """The domain's SID, and the versions of these accounts' keys."""
     directory: Directory = _directory["admin"]
-    found = {each: directory.find(each, base_dn) for each in accounts}
+    found = {each: directory.search(base_dn, f"(sAMAccountName={escape_filter_chars(each)})", [])[0][0]
+             for each in accounts}
     versions = {name: int(directory.read(dn, [KEY_VERSION])[KEY_VERSION][0]) for name, dn in found.items()}
     return {"sid": directory.sid(base_dn), "versions": versions}
 

@@ -13,7 +13,6 @@ import ldap3
 from ldap3.core.exceptions import LDAPCommunicationError, LDAPNoSuchObjectResult, LDAPOperationResult
 from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.protocol.microsoft import security_descriptor_control
-from ldap3.utils.conv import escape_filter_chars
 
 Change = dict[str, Any]
 
@@ -22,6 +21,8 @@ OWNER_SYSTEM = bytes.fromhex("010100000000000512000000")
 GENERIC_ALL = 0x000F01FF
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
+KEY_VERSION = "msDS-KeyVersionNumber"
+ACCESS_ALLOWED = 0
 DACL_ONLY = 4
 """Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
@@ -34,12 +35,15 @@ class Directory:
         self._connection = connection
 
     @classmethod
-    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20, name: str = "",
-                  authority: str = "", port: int = 636) -> "Directory":
-        """Connect by LDAPS with a simple bind; with an authority the server's certificate is checked for this name."""
-        # A Samba lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_data=authority, valid_names=[name]) if authority else (
-            ldap3.Tls(validate=ssl.CERT_NONE))
+    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20, authorities: str = "",
+                  name: str = "", port: int = 636) -> "Directory":
+        """Connect by LDAPS with a simple bind.
+
+        `authorities` is a file of those who may have signed the certificate, `name` what it is for if not for `host`.
+        """
+        # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED if authorities else ssl.CERT_NONE, ca_certs_file=authorities or None,
+                        valid_names=[name] if name else None)
         server = ldap3.Server(host, port=port, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
         try:
             return cls(ldap3.Connection(
@@ -53,15 +57,15 @@ class Directory:
         """End the connection."""
         self._connection.unbind()
 
-    def find(self, account: str, base: str) -> str:
-        """The DN of an account, by its sAMAccountName."""
-        wanted = f"(sAMAccountName={escape_filter_chars(account)})"
-        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=[])
-        return str(next(each["dn"] for each in self._connection.response if "dn" in each))
-
     def sid(self, dn: str) -> str:
         """The SID of an entry, in its form `S-1-5-21-...`."""
         return str(format_sid(self.binary_sid(dn)))
+
+    def search(self, base: str, wanted: str, attributes: list[str]) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """Every entry below a base that a filter takes, with its DN and the values of some attributes."""
+        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=attributes)
+        return [(str(each["dn"]), {name: list(each["raw_attributes"].get(name, [])) for name in attributes})
+                for each in self._connection.response if "dn" in each]
 
     def apply(self, changes: list[Change]) -> list[Change]:
         """Do the changes in order; gives those that undo them, in the order to be done.
@@ -91,13 +95,14 @@ class Directory:
 
     def read(self, dn: str, attributes: list[str]) -> dict[str, list[str]]:
         """The values of some attributes of one entry, binary ones as base64."""
-        return {name: [_shown(each) for each in values] for name, values in self._raw(dn, attributes).items()}
+        return {name: [_shown(each) for each in values] for name, values in self.raw(dn, attributes).items()}
 
     def binary_sid(self, dn: str) -> bytes:
         """What an entry is called in access lists, in whichever directory these are."""
-        return self._raw(dn, ["objectSid"])["objectSid"][0]
+        return self.raw(dn, ["objectSid"])["objectSid"][0]
 
-    def _raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+    def raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+        """The values of some attributes of one entry, as they are."""
         self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=attributes)
         found = self._connection.response[0]["raw_attributes"]
         return {name: list(found.get(name, [])) for name in attributes}
@@ -116,7 +121,7 @@ class Directory:
 
     def _exists(self, dn: str) -> bool:
         try:
-            self._raw(dn, ["objectClass"])
+            self.raw(dn, ["objectClass"])
         except LDAPNoSuchObjectResult:
             return False
         return True
@@ -138,14 +143,14 @@ class Directory:
 
     def _modify(self, change: Change) -> list[Change]:
         name = change["attribute"]
-        before = self._raw(change["dn"], [name])[name]
+        before = self.raw(change["dn"], [name])[name]
         values = [_value(each) for each in change["values"]]
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
         return [_restoring(change["dn"], {name: before})]
 
     def _set(self, change: Change) -> list[Change]:
         """Give some attributes of an entry these values, and no others."""
-        before = self._raw(change["dn"], [*change["attributes"]])
+        before = self.raw(change["dn"], [*change["attributes"]])
         self._connection.modify(change["dn"], {
             name: [(ldap3.MODIFY_REPLACE, [_value(each) for each in values])]
             for name, values in change["attributes"].items()})
@@ -153,14 +158,14 @@ class Directory:
 
     def _keep(self, change: Change) -> list[Change]:
         """Change nothing; what is there now is what undoing comes back to."""
-        return [_restoring(change["dn"], self._raw(change["dn"], [change["attribute"]]))]
+        return [_restoring(change["dn"], self.raw(change["dn"], [change["attribute"]]))]
 
     def managed_password(self, dn: str) -> bytes:
         """The current password of a gMSA, if this connection's account may have it.
 
         Raises PermissionError otherwise: the directory then answers as if there were no such attribute.
         """
-        values = self._raw(dn, [MANAGED_PASSWORD])[MANAGED_PASSWORD]
+        values = self.raw(dn, [MANAGED_PASSWORD])[MANAGED_PASSWORD]
         if not values:
             raise PermissionError(f"the directory hands out no managed password of {dn}")
         return current_password(values[0])
@@ -211,6 +216,20 @@ def allowing(sids: list[bytes]) -> bytes:
     acl = struct.pack("<BBHHH", 4, 0, 8 + len(entries), len(sids), 0) + entries
     header = struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 0, 0, 20 + len(OWNER_SYSTEM))
     return header + OWNER_SYSTEM + acl
+
+
+def allowed_by(descriptor: bytes) -> list[bytes]:
+    """The SIDs that a descriptor's access control list grants something to (MS-DTYP 2.4.4.2)."""
+    start = struct.unpack_from("<BBHIIII", descriptor)[6]
+    if not start:
+        return []
+    count, at, found = struct.unpack_from("<BBHHH", descriptor, start)[3], start + 8, []
+    for _ in range(count):
+        kind, _, length = struct.unpack_from("<BBH", descriptor, at)
+        if kind == ACCESS_ALLOWED:
+            found.append(descriptor[at + 8 : at + length])
+        at += length
+    return found
 
 
 def _entries(sids: list[bytes]) -> bytes:

@@ -38,7 +38,7 @@ class LocalMachine(EnteredMachine):
     def enter(self, *argv: str) -> Sequence[str]:
         """The host's command line for a program in the machine."""
         return [
-            _tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
+            tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
             "--preserve-credentials", "--", "env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), *argv,
         ]
 
@@ -100,7 +100,8 @@ def _find(tool: str) -> str | None:
     return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
+    """Where a host tool is; raises HostError with the package that has it."""
     found = _find(name)
     if found is None:
         raise HostError(f"missing host tool {name}: run `apt-get install {TOOLS[name]}` as root")
@@ -109,7 +110,7 @@ def _tool(name: str) -> str:
 
 def _switch_argv() -> list[str]:
     return [
-        _tool("bwrap"), "--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL",
+        tool("bwrap"), "--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL",
         "--unshare-net", "--unshare-uts", "--hostname", "switch", "--die-with-parent",
     ]
 
@@ -152,7 +153,7 @@ class _Speaking:
 @contextmanager
 def _switch() -> Iterator["_Switch"]:
     """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
-    with _speaking("switch", _switch_argv(), f"{_tool('ip')} -batch -") as speaking:
+    with _speaking("switch", _switch_argv(), f"{tool('ip')} -batch -") as speaking:
         switch = _Switch(speaking.process, speaking.pid())
         switch.say("link set lo up", "link add br0 type bridge", "link set br0 up")
         yield switch
@@ -195,8 +196,8 @@ def _started(name: str, switch: _Switch, root: Path, topology: Topology,
     """Start one machine."""
     files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
     sandbox = [
-        _tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
-        _tool("bwrap"), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc",
+        tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
+        tool("bwrap"), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc",
         *(part for each in WRITABLE for part in ("--tmpfs", each)),
         *(part for path, descriptor in files for part in ("--bind-data", str(descriptor), path)),
         "--ro-bind", str(PACKAGE), "/opt/doublehop/doublehop", *mounts,

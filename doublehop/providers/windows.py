@@ -242,7 +242,7 @@ def _directory(topology: Topology, access: Access) -> Iterator[Callable[..., Any
         return answer["ok"]
 
     try:
-        ask("start", dc=server.address, port=server.port, host=server.host, authority=server.authority.read_text(),
+        ask("start", dc=server.address, port=server.port, host=server.host, authorities=str(server.authority),
             administrator=f"Administrator@{topology.dns}", password=access.directory_password)
         yield ask
     finally:

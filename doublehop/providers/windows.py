@@ -13,17 +13,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doublehop.data import LAB
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
-from doublehop.providers.windows_agents import OPERATIONS, Answer, Domain, Guest
+from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest
 from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
-from doublehop.topology import Topology
+from doublehop.topology import Named, Topology
 
 DIRECTORY_SECONDS = 40
 FOLDER = "C:/doublehop/windows"
@@ -216,7 +216,8 @@ def standing(topology: Topology, access: Access, progress: Progress,
         with ThreadPoolExecutor(len(machines)) as everybody:
             for _ in everybody.map(WindowsMachine.take_scripts, machines.values()):
                 pass
-        yield Site(topology, dict[str, Machine](machines), _add)
+        named = Named(accounts={topology.only(Role.BACK_END): SQL_SERVER})
+        yield Site(replace(topology, named=named), dict[str, Machine](machines), _add)
 
 
 def _add(topology: Topology) -> Mapping[str, Machine]:

@@ -16,6 +16,8 @@ Operation = Callable[..., Any]
 
 OFFERS = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
+SQL_SERVER = "sqlserver"
+"""The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
 UNAUTHORIZED = 401
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
 ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"

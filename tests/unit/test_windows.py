@@ -1,6 +1,7 @@
 """What is said of Windows guests without any: provisioning, the authority, what their logs mean, what is missing."""
 
 import base64
+import dataclasses
 import json
 import stat
 
@@ -10,16 +11,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from doublehop import directory
 from doublehop import topology as topologies
 from doublehop.errors import HostError, InputError, LabError
-from doublehop.model import Role
+from doublehop.model import Given, Principal, Role
 from doublehop.providers import vagrant_guests
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_guests import described, kept_secrets
 from doublehop.providers.windows import CALL, COPY, GREET, encoded, scripts
-from doublehop.providers.windows_agents import OPERATIONS, Answer, Domain, Guest, request_line
+from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
 from doublehop.providers.windows_provision import EVERY_SECRET, ROUNDS, Hands, provisioned
 from doublehop.providers.winrm import Account, plain
+from doublehop.scope import scope_of
+from doublehop.topology import Named
 
 COMMAND_LINE = 8191
 """The longest command line that cmd.exe takes."""
@@ -48,7 +52,7 @@ class Machines:
 
 
 def run(topology, machines):
-    told = []
+    told: list[str] = []
     provisioned(topology, {"dns": "doublehop.test"}, SECRETS,
                 lambda request: {"certificate": f"signed {request}", "authority": "authority"},
                 Hands(go_on=machines.go_on, restart=machines.restart), told.append)
@@ -179,12 +183,12 @@ def test_passwords_show_in_no_text_of_an_account():
 def agent(topology):
     """A web server's operations, and every document that its scripts were called with."""
     called = []
+    domain = Domain(topology, lambda operation, **arguments: (operation, arguments), lambda request: {})
 
     def call(script, document):
         called.append((script, document))
-        return Answer({"requests": [], "events": [], "request": "PEM"}, "2026-11-23T18:00:00Z")
+        return Answer({"requests": []}, "2026-11-23T18:00:00Z")
 
-    domain = Domain(topology, lambda operation, **arguments: (operation, arguments), lambda request: {})
     return lambda role: OPERATIONS[role](Guest("web1", role, call, lambda: "2026-11-23T17:00:00Z"), domain), called
 
 
@@ -205,6 +209,17 @@ def test_a_web_server_is_told_accounts_as_windows_names_them(agent):
     web["log"]()
     assert called[-1] == ("collect-evidence.ps1",
                           {"role": "front-end", "since": "2026-11-23T18:00:00Z", "sites": ["Portal"]})
+
+
+def test_what_is_said_of_the_database_is_said_of_the_account_that_sql_server_runs_as(topology):
+    """It has a domain account there, which holds the names, and is no computer's."""
+    facts = Principal(trusted_for_delegation=True, principals_allowed_to_delegate_to_account=("web1",))
+    there = dataclasses.replace(topology, named=Named(accounts={"sql1": SQL_SERVER}))
+    given = Given(users={}, front_ends={}, computers={"sql1": facts})
+    changes = list(directory.plan(scope_of("topic::it", given, there), {}))
+    assert {each["dn"] for each in changes} == {"CN=sqlserver,CN=Users,DC=DOUBLEHOP,DC=TEST"}
+    values = {each["attribute"]: each["values"] for each in changes if each["do"] == "modify"}
+    assert values == {"userAccountControl": [str(0x200 | 0x10000 | 0x80000)]}
 
 
 def test_what_a_windows_lab_cannot_do_is_refused_by_name(agent):

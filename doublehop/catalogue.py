@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop import releases
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
-from doublehop.frontend import STRICT
+from doublehop.frontend import STRICT, HttpSys
 from doublehop.model import (
     Domain,
     Encryption,
@@ -251,6 +251,8 @@ def _needs_of_machines_of_our_own(given: Given, when: When, topology: Topology) 
     """What machines have whose programs and passwords are the lab's; Windows has its own."""
     if given.proxies:
         yield Need.REVERSE_PROXY
+    if any(each.httpSys != HttpSys() for each in given.front_ends.values()):
+        yield Need.REQUEST_LIMITS
     if isinstance(when, Request) and _is_another_client(when):
         yield Need.OTHER_CLIENTS
     if given.after_sign_in:

@@ -53,6 +53,8 @@ class Need(StrEnum):
     """Users and services that stay signed in while the directory changes around them."""
     COMPUTER_PASSWORDS = "computer-passwords"
     """The lab knows, and may set, the passwords of its computers' accounts."""
+    REQUEST_LIMITS = "request-limits"
+    """Web servers whose limits of a request can be changed without a restart of the machine (rows B-26, B-27)."""
 
 
 class Zone(StrEnum):

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
 from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest
-from doublehop.providers.winrm import Account, Connection, Endpoint
+from doublehop.providers.winrm import PROGRAM_SECONDS, Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Named, Topology
 
@@ -182,7 +182,11 @@ class Agent:
         return self._log
 
     def close(self) -> None:
-        """Do nothing more."""
+        """Do nothing more, once the machine is as it was found."""
+        stop = self._does.get("stop")
+        if stop is not None:
+            with suppress(DoublehopError, TimeoutError):  # a machine that has gone is as it is
+                self._worker.submit(stop).result(PROGRAM_SECONDS)
         self._worker.shutdown(cancel_futures=True)
 
     def _done(self, request: dict[str, Any]) -> dict[str, Any]:

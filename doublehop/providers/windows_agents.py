@@ -108,7 +108,13 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
                      for label, each in fixed.items()}
         done = guest.call(CONFIGURE, {"config": config, "accounts": own, "fixed": signed_in, "back_ends": known,
                                       "pages": pages})
+        if done.document.get("needs"):
+            raise LabError(f"{guest.name}: its web server needs a {done.document['needs']} for this configuration")
         evidence.sites, evidence.since = list(config.get("sites", {})), done.now
+
+    def stop() -> None:
+        if evidence.since:  # it was configured
+            guest.call(CONFIGURE, {"undo": True})
 
     def log() -> list[dict[str, Any]]:
         return [request_line(each) for each in evidence.collected()["requests"]]
@@ -118,7 +124,8 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
             raise LabError(f"{guest.name}: a Windows lab runs no reverse proxy")
 
     return {
-        "start": start, "configure": configure, "log": log, "forget_log": evidence.forget, "set_proxy": set_proxy,
+        "start": start, "stop": stop, "configure": configure, "log": log,
+        "forget_log": evidence.forget, "set_proxy": set_proxy,
         "start_services": lambda **_: None,  # IIS starts a pool's process, and signs it in, when it is configured
         "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked}).document["request"],
         "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}).document,

@@ -180,6 +180,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
     assert [each.rpartition("; ")[2] for each in step["told"][:-1]] == [
         "needs a restart", "needs a restart", "needs a certificate"]
 
+    before = models.machines["web1"].state["files"][HOST_CONFIGURATION]
     step = until(go_on({}), "up", go_on, models)
     for name, each in guests.running.items():
         assert each.told[0] == {"caller": f"Administrator@{lab.topology.realm}", "scheme": "Kerberos"}, name
@@ -197,6 +198,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
         step = until(go_on({}), "taken back", go_on, models)
         is_taken_back(models, lab, pool)
     until(go_on({}), "down", go_on, models)
+    assert models.machines["web1"].state["files"][HOST_CONFIGURATION] == before
 
 
 def is_applied(models, lab, pool, listed):

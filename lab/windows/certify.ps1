@@ -13,7 +13,12 @@ if ($pem) {
     foreach ($each in @($answer.changed)) { Add-Change $each }
     return Step-Answer
 }
-if ($null -ne (Get-OwnCertificate $fqdn)) { return Step-Answer }
+if ($null -ne (Get-OwnCertificate $fqdn)) {
+    # A run that ended between taking a certificate and this has left its request.
+    $answered = 'C:\doublehop\certificates\request.req'
+    if (Test-Path -LiteralPath $answered) { Remove-Item -LiteralPath $answered }
+    return Step-Answer
+}
 $request = New-Object PSObject -Property @{ host = $fqdn; names = @($fqdn, (Get-Field (Get-Machine $Document) 'name')) }
 $answer = & "$PSScriptRoot\certificate.ps1" -Document (New-Object PSObject -Property @{ request = $request }) | ConvertFrom-Json
 foreach ($each in @($answer.changed)) { Add-Change $each }

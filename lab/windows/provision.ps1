@@ -11,7 +11,8 @@ $scripts = @{
         'firewall', 'certify', 'winrm'
     'back-end' = 'rename', 'address', 'dns-client', 'join', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
-    'client' = 'rename', 'address', 'dns-client', 'join', 'zones', 'batch-logon', 'audit', 'kerberos-logging', 'certify', 'winrm'
+    'client' = 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
+        'kerberos-logging', 'certify', 'winrm'
 }
 $machine = Get-Machine $Document
 $role = Get-Field $machine 'role'

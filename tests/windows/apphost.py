@@ -1,8 +1,8 @@
-"""applicationHost.config and web.config, as the IIS configuration reference documents them, to and from our own records.
+"""applicationHost.config and web.config, as the IIS configuration reference documents them, to and from our records.
 
-Both ways, and nothing else: what a file leaves out has the reference's default, what a place leaves out it inherits, and a
-list is what its places add, remove and clear, in order. The lab's own default of `authPersistNonNTLM` differs from the
-reference's (row B-23), so it is always written.
+Both ways, and nothing else: what a file leaves out has the reference's default, what a place leaves out it inherits,
+and a list is what its places add, remove and clear, in order. The lab's default of `authPersistNonNTLM` differs from
+the reference's (row B-23), so it is always written.
 """
 
 import base64
@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from pydantic import TypeAdapter
 
-from doublehop.frontend import Application, FrontEnd, ImpersonateAs, Pool, Site
+from doublehop.frontend import Application, FrontEnd, Pool, Site
 
 SECURITY = "system.webServer/security/authentication"
 SECTIONS = ("windowsAuthentication", "anonymousAuthentication", "basicAuthentication")
@@ -25,6 +25,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 READ = TypeAdapter(FrontEnd)
 LIMITS = r"HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
+
+
+def _found(element: ET.Element, path: str) -> ET.Element:
+    found = element.find(path)
+    assert found is not None, f"{element.tag} has no {path}"
+    return found
 
 
 def _words(value: Any) -> str:
@@ -64,12 +70,13 @@ def _location(root: ET.Element, path: str, sections: dict[str, Any]) -> None:
 
 
 def write(front_end: FrontEnd) -> str:
-    """The applicationHost.config of a configuration; what is no part of that file (identities of threads, limits) stays out."""
+    """The applicationHost.config of a configuration; identities of threads and limits are no part of that file."""
     root = ET.Element("configuration")
     host = ET.SubElement(root, "system.applicationHost")
     pools = ET.SubElement(host, "applicationPools")
     for name, pool in front_end.applicationPools.items():
-        model = ET.SubElement(ET.SubElement(pools, "add", name=name), "processModel", identityType=str(pool.identityType))
+        model = ET.SubElement(ET.SubElement(pools, "add", name=name), "processModel")
+        model.set("identityType", str(pool.identityType))
         if pool.userName:
             model.set("userName", pool.userName)
     sites = ET.SubElement(host, "sites")
@@ -119,7 +126,8 @@ def _read_section(root: ET.Element, path: str, section: str) -> dict[str, Any]:
 
 
 def _says(root: ET.Element, path: str, section: str) -> bool:
-    return any(each.get("path") == path and each.find(f"{SECURITY}/{section}") is not None for each in root.findall("location"))
+    return any(each.get("path") == path and each.find(f"{SECURITY}/{section}") is not None
+               for each in root.findall("location"))
 
 
 def read(text: str, identities: dict[str, Any] | None = None, limits: dict[str, int] | None = None) -> FrontEnd:
@@ -157,8 +165,8 @@ def plain(front_end: FrontEnd) -> FrontEnd:
     def site(each: Site) -> Site:
         own = each.applications.get("/")
         said = {name: getattr(own, name) for name in SECTIONS if own is not None and getattr(own, name) is not None}
-        applications = {path: dataclasses.replace(one, **dict.fromkeys(SECTIONS)) if path == "/" else one
-                        for path, one in each.applications.items()}
+        applications = {path: Application(applicationPool=one.applicationPool, impersonate=one.impersonate)
+                        if path == "/" else one for path, one in each.applications.items()}
         return dataclasses.replace(each, bindings=tuple(b.removeprefix("http/") for b in each.bindings),
                                    applications=applications, **said)
 
@@ -177,14 +185,17 @@ def of_machine(state: dict[str, Any], accounts: dict[str, str]) -> FrontEnd:
     identities: dict[str, Any] = {}
     for site in root.findall("system.applicationHost/sites/site"):
         for each in site.findall("application"):
-            folder = each.find("virtualDirectory").attrib["physicalPath"]
-            identity = ET.fromstring(files[rf"{folder}\web.config"]).find("system.web/identity")
+            folder = _found(each, "virtualDirectory").attrib["physicalPath"]
+            if each.attrib["path"] == "/" and rf"{folder}\web.config" not in files:
+                site.remove(each)  # IIS wants a first application; nothing of ours is in it
+                continue
+            identity = _found(ET.fromstring(files[rf"{folder}\web.config"]), "system.web/identity")
             name = identity.get("userName")
             identities[site.attrib["name"] + each.attrib["path"]] = (
                 {"userName": accounts[name]} if name else _value(identity.get("impersonate", "false")))
     limits = {name: each["value"] for name, each in state["registry"].get(LIMITS, {}).items()
               if name in {"MaxFieldLength", "MaxRequestBytes"}}
-    read_back = read(text, identities, limits)
+    read_back = read(ET.tostring(root, encoding="unicode"), identities, limits)
     named = {name: dataclasses.replace(each, userName=accounts.get(each.userName, each.userName))
              for name, each in read_back.applicationPools.items()}
     return dataclasses.replace(read_back, applicationPools=named)
@@ -193,16 +204,15 @@ def of_machine(state: dict[str, Any], accounts: dict[str, str]) -> FrontEnd:
 def password_of(state: dict[str, Any], pool: str) -> str:
     """A pool's password, which applicationHost.config keeps unreadable; the model's is only wrapped."""
     root = ET.fromstring(state["files"][r"C:\Windows\System32\inetsrv\config\applicationHost.config"])
-    model = next(each for each in root.findall("system.applicationHost/applicationPools/add")
-                 if each.get("name") == pool).find("processModel")
+    model = next(_found(each, "processModel") for each in root.findall("system.applicationHost/applicationPools/add")
+                 if each.get("name") == pool)
     text = model.get("password", "")
     return base64.b64decode(text.removeprefix("[enc:").removesuffix(":enc]")).decode() if text else ""
 
 
 def told_back_ends(web_config: str) -> dict[str, Any]:
     """What a page is told of its back ends."""
-    setting = next(each for each in ET.fromstring(web_config).findall("appSettings/add") if each.get("key") == "backEnds")
-    return json.loads(setting.attrib["value"])
+    settings = ET.fromstring(web_config).findall("appSettings/add")
+    found: dict[str, Any] = json.loads(next(each.attrib["value"] for each in settings if each.get("key") == "backEnds"))
+    return found
 
-
-__all__ = ["ImpersonateAs", "of_machine", "password_of", "plain", "read", "told_back_ends", "write"]

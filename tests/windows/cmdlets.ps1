@@ -5,6 +5,8 @@ $Does = @{
         $c = $Script:M.computer
         switch ("$($b['ClassName'])") {
             'Win32_ComputerSystem' { return [pscustomobject]@{ Name = $c.name; Domain = $c.domain; PartOfDomain = $c.member; DomainRole = $c.role } }
+            'Win32_DeviceGuard' {
+                if ($b['Namespace'] -eq 'root\Microsoft\Windows\DeviceGuard') { return [pscustomobject]@{ SecurityServicesRunning = @(0, 2) + $(if ($c.guard) { 1 }) } } }
             'Win32_Service' {
                 if ($b['Filter'] -eq "Name='MSSQLSERVER'") { return [pscustomobject]@{ Name = 'MSSQLSERVER'; StartName = $Script:M.sql.account } }
             }

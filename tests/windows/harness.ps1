@@ -67,6 +67,7 @@ foreach ($job in $plan.jobs) {
     $fresh = {
         if ($job.from) { Set-State $states[$job.from] } else { New-Machine (ConvertTo-Plain $job.world) }
         if ($job.change) { $m = Copy-State; foreach ($each in $job.change.PSObject.Properties) { $m[$each.Name] = ConvertTo-Plain $each.Value }; Set-State $m }
+        if ($job.restart) { Restart-Machine }
         Clear-Log
     }
     $go = {
@@ -78,7 +79,7 @@ foreach ($job in $plan.jobs) {
     $before = Get-Text
     $run = & $go
     foreach ($key in $run.Keys) { $result[$key] = $run[$key] }
-    $result.log = @(Get-Log)
+    $result.log = Get-Log
     $result.steps = Get-Steps
     $result.state = Get-State
     $text = Get-Text
@@ -109,7 +110,7 @@ foreach ($job in $plan.jobs) {
         $run = Invoke-Script $job.script $job.undo
         $undone = Get-Text
         $result.undo = @{ error = $run.error; same = $undone -ceq $before; steps = Get-Steps; left = $(if ($undone -cne $before) { $undone }); failed = @() }
-        for ($k = 1; $k -le $result.undo.steps; $k++) {
+        for ($k = 1; $job.loop -and $k -le $result.undo.steps; $k++) {
             Set-State $states[$job.name]; Clear-Log; Set-Stop $k
             $null = Invoke-Script $job.script $job.undo
             Clear-Log

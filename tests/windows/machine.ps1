@@ -85,7 +85,7 @@ function Invoke-StubProgram($Name, $Arguments) {
 function New-Machine($World) {
     # A machine as its box brings it: a name of its own, in no domain, one adapter to the outside and one to the lab.
     $m = New-Table
-    $m.computer = @{ name = 'WIN-BOX'; next = 'WIN-BOX'; domain = 'WORKGROUP'; member = $false; role = $World.role }
+    $m.computer = @{ name = 'WIN-BOX'; next = 'WIN-BOX'; domain = 'WORKGROUP'; member = $false; role = $World.role; guard = [bool]$World.guard }
     $m.registry = New-Table
     $m.files = New-Table
     $m.folders = New-Table
@@ -137,6 +137,9 @@ function Restart-Machine {
                 $null = $Script:M.zones[$c.domain].Add(@{ name = $name; type = 'A'; data = $Script:M.adapters[$each].address }) } }
     }
     $tcpip.Domain.value = $tcpip.'NV Domain'.value
+    # Windows 11 turns Credential Guard on by itself unless it is told not to.
+    $flags = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\Lsa']
+    if ($null -ne $flags -and $flags.ContainsKey('LsaCfgFlags')) { $c.guard = $flags.LsaCfgFlags.value -ne 0 }
 }
 
 function Split-Key($Path) { $Path.TrimEnd('\') }

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import gssapi
 import requests
-from ldap3.core.exceptions import LDAPException, LDAPNoSuchObjectResult
+from ldap3.core.exceptions import LDAPCommunicationError, LDAPException, LDAPNoSuchObjectResult
 from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
@@ -27,6 +27,11 @@ FIRST_OWN = 1000
 PROTECTED_USERS = 525
 GLOBAL, DOMAIN_LOCAL = 0x2, 0x4
 """Bits of groupType (MS-ADTS 2.2.12)."""
+DOMAIN_SID_BYTES = 28
+"""S-1-5-21 and four numbers: an account or a group of a domain."""
+
+_directory: list[Directory] = []
+"""The reader's connection, once there is one."""
 
 
 def start() -> None:
@@ -80,17 +85,25 @@ def offers(*, url: str) -> dict[str, Any]:
 
 def look(*, ldap: str, user: str, password: str, base: str, accounts: list[str],
          hosts: list[str]) -> dict[str, Any]:
-    """What the directory tells this reader of some accounts, and who holds SPNs of some hosts."""
-    try:
-        directory = Directory.signed_in(host=ldap, user=user, password=password, seconds=SECONDS,
-                                        authorities=AUTHORITIES)
-    except (LDAPException, OSError) as failure:
-        return {"refused": str(failure)}
-    try:
+    """What the directory tells this reader of some accounts, and who holds SPNs of some hosts.
+
+    The reader signs in once; a connection that the directory has ended meanwhile is opened again.
+    """
+    def told(directory: Directory) -> dict[str, Any]:
         return {"accounts": {each: _account(directory, base, each) for each in accounts},
                 "spns": _holders(directory, base, hosts)}
-    finally:
-        directory.close()
+
+    if _directory:
+        try:
+            return told(_directory[0])
+        except LDAPCommunicationError:
+            _directory.clear()
+    try:
+        _directory.append(Directory.signed_in(host=ldap, user=user, password=password, seconds=SECONDS,
+                                              authorities=AUTHORITIES))
+    except (LDAPException, OSError) as failure:
+        return {"refused": str(failure)}
+    return told(_directory[0])
 
 
 def _account(directory: Directory, base: str, name: str) -> dict[str, Any] | None:
@@ -145,22 +158,16 @@ def _groups(directory: Directory, dn: str, base: str) -> dict[str, Any]:
             "protected": PROTECTED_USERS in ids.values()}
 
 
-DOMAIN_SID_BYTES = 28
-"""S-1-5-21 and four numbers: an account or a group of a domain."""
-
-
 def _holders(directory: Directory, base: str, hosts: list[str]) -> dict[str, list[str]]:
     """Every SPN of these hosts, whatever its class, with the accounts that hold it."""
     held: dict[str, list[str]] = {}
-    for host in hosts:
-        name = escape_filter_chars(host)
-        parts = [f"(servicePrincipalName={service}/{name}{rest})"
-                 for service in ("HTTP", "HOST", "MSSQLSvc") for rest in ("", ":*")]
-        for _, values in directory.search(base, f"(|{''.join(parts)})", ["sAMAccountName", "servicePrincipalName"]):
-            account = values["sAMAccountName"][0].decode()
-            for spn in _texts(values["servicePrincipalName"]):
-                if account not in held.setdefault(spn, []):
-                    held[spn].append(account)
+    parts = [f"(servicePrincipalName={service}/{escape_filter_chars(host)}{rest})"
+             for host in hosts for service in ("HTTP", "HOST", "MSSQLSvc") for rest in ("", ":*")]
+    found = directory.search(base, f"(|{''.join(parts)})", ["sAMAccountName", "servicePrincipalName"]) if parts else []
+    for _, values in found:
+        account = values["sAMAccountName"][0].decode()
+        for spn in _texts(values["servicePrincipalName"]):
+            held.setdefault(spn, []).append(account)
     return held
 
 

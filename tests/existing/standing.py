@@ -146,7 +146,7 @@ class Standing:
         """Run Python at a terminal, where somebody types a line once a prompt is there; gives all that is shown."""
         ours, theirs = os.openpty()
         process = subprocess.Popen([*self._network(), sys.executable, *arguments], env=self._secrets(environment),
-                                   preexec_fn=lambda: os.login_tty(theirs))
+                                   preexec_fn=lambda: os.login_tty(theirs))  # noqa: PLW1509 - there is one thread
         os.close(theirs)
         shown, told = b"", False
         with suppress(OSError):  # what a terminal says once nobody has it open

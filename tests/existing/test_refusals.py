@@ -67,7 +67,8 @@ def test_a_missing_credential_names_its_variable(standing):
 def test_at_a_terminal_a_missing_password_is_asked_for_and_not_shown(standing):
     shown = standing.typed(
         "-m", "doublehop", "run", "--lab=existing", "--lab-inventory", str(standing.inventory()), HOLDS,
-        environment={"ALICE_PASSWORD": ""}, after="password of accounts.alice in ", text=standing.passwords["lab-alice"])
+        environment={"ALICE_PASSWORD": ""}, after="password of accounts.alice in ",
+        text=standing.passwords["lab-alice"])
     assert "1 agreed" in shown
     assert standing.passwords["lab-alice"] not in shown
 

@@ -39,15 +39,16 @@ end
 """
 
 
-@pytest.fixture
-def vagrant(tmp_path):
-    """Run a vagrant command that keeps nothing."""
+@pytest.fixture(scope="module")
+def vagrant(tmp_path_factory):
+    """Run a vagrant command that keeps nothing here."""
+    tmp_path = tmp_path_factory.mktemp("vagrant")
 
     def run(*arguments, root=ROOT, **options):
         own = {"VAGRANT_DOTFILE_PATH": str(tmp_path / "machines"), "VAGRANT_HOME": str(tmp_path / "home"),
                "VAGRANT_CHECKPOINT_DISABLE": "1"}
         return subprocess.run(["vagrant", *arguments], cwd=root, env={**os.environ, **own, **options}, check=False,
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=200)
 
     return run
 
@@ -134,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_named(vagrant, checkout, file, content, s
 BY_HAND = {"DOUBLEHOP_LINUX_LAB": "byhand", "DOUBLEHOP_LINUX_NETWORK": "10.93.240.0/24"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def by_hand(engine, vagrant):
     """A person's own `vagrant up`, and what is left after their `vagrant destroy`."""
     options = {**BY_HAND, "DOUBLEHOP_LINUX_IMAGE": machine_image(engine, topologies.load().image, lambda text: None)}
@@ -150,7 +151,9 @@ def by_hand(engine, vagrant):
         gone = vagrant("destroy", "--force", **options)
     assert gone.returncode == 0, gone.stderr
     mine = {"label": f"{containers.LABEL}=byhand"}
-    assert [*engine.containers.list(all=True, filters=mine), *engine.networks.list(filters=mine)] == []
+    left = [engine.containers.list(all=True, filters=mine), engine.networks.list(filters=mine),
+            engine.volumes.list(filters=mine)]
+    assert left == [[], [], []]
 
 
 def test_vagrant_up_makes_every_machine_in_its_place_and_vagrant_destroy_removes_all(engine, by_hand):
@@ -160,6 +163,18 @@ def test_vagrant_up_makes_every_machine_in_its_place_and_vagrant_destroy_removes
         container = engine.containers.get(f"doublehop-byhand-{name}").attrs
         host, (network,) = container["HostConfig"], container["NetworkSettings"]["Networks"].values()
         assert network["IPAddress"] == str(spec.address).replace("10.93.0.", "10.93.240.")
-        assert (host["Privileged"], host["CapDrop"], host["Binds"], host["PortBindings"]) == (False, ["ALL"], None, {})
+        assert (host["Privileged"], host["CapDrop"], host["PortBindings"]) == (False, ["ALL"], {})
+        assert {each.rpartition(":")[2] for each in host["Binds"] if each.startswith("/")} == {"ro"}
         assert {each.removeprefix("CAP_") for each in host["CapAdd"]} == set(containers.CAPABILITIES)
         assert container["Config"]["Hostname"] == name
+
+
+def test_a_person_does_the_double_hop(engine, by_hand):
+    client = engine.containers.get("doublehop-byhand-client1")
+    done = client.exec_run(["sh", "-c", 'cd && curl --silent --negotiate -u : "$(cat page)"'])
+    told = json.loads(done.output)
+    assert (told["scheme"], told["user"], told["level"]) == ("Kerberos", "lab-alice@DOUBLEHOP.TEST", "Delegate")
+    assert told["back_ends"]["sql"]["login"] == "lab-alice"
+    without = client.exec_run(["sh", "-c", 'cd && KRB5CCNAME=FILE:/none curl --silent --negotiate -u : "$(cat page)" '
+                                           '--write-out "%{http_code}" --output /dev/null'])
+    assert without.output == b"401"

@@ -58,10 +58,13 @@ class Guests(State):
     @property
     def environment(self) -> dict[str, str]:
         """What `vagrant` is started with, wherever this process is."""
-        return os.environ | self.options | {
-            "VAGRANT_DOTFILE_PATH": str(self.folder / "machines"), "VAGRANT_CWD": str(self.root),
-            "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1",
-        }
+        return os.environ | self.options | self.own_environment
+
+    @property
+    def own_environment(self) -> dict[str, str]:
+        """What says which guests are meant."""
+        return {"VAGRANT_DOTFILE_PATH": str(self.folder / "machines"), "VAGRANT_CWD": str(self.root),
+                "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1"}
 
     def command(self, *argv: str, seconds: float = COMMAND_SECONDS) -> CommandResult:
         """Run one of Vagrant's commands."""
@@ -183,5 +186,8 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
 @contextmanager
 def standing_by(kind: str, topology: Topology, progress: Progress) -> Iterator[Site]:
     """The machines of the guests, which are brought up where they are not; leaves them up."""
-    with standing(topology, brought_up(kind, topology, progress), progress) as site:
+    access = brought_up(kind, topology, progress)
+    own = Guests(folder_of(kind), {}).own_environment
+    entered = ["env", *(f"{name}={value}" for name, value in own.items()), "vagrant", "winrm"]
+    with standing(topology, access, progress, lambda name: [*entered, name, "--command"]) as site:
         yield site

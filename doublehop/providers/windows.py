@@ -202,8 +202,7 @@ class Agent:
 
 @contextmanager
 def standing(topology: Topology, access: Access, progress: Progress,
-             entered: Callable[[str], Sequence[str]] = lambda name: ["vagrant", "winrm", name, "--command"]
-             ) -> Iterator[Site]:
+             entered: Callable[[str], Sequence[str]] = lambda name: ["winrs", f"-r:{name}"]) -> Iterator[Site]:
     """The machines of a Windows lab that is up, each with the scripts of this checkout; leaves them as they are.
 
     Raises HostError or LabError when one does not answer, lets nobody in, or is not the one it should be.

@@ -14,7 +14,7 @@ from doublehop.topology import Topology
 
 Operation = Callable[..., Any]
 
-OFFERS = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
+OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
 SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""

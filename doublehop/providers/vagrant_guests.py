@@ -5,6 +5,7 @@ it is WinRM over HTTPS. Guests stay until `vagrant destroy`, because making them
 (secrets, the authority) is kept beside what Vagrant knows of them, for their owner only.
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -160,15 +161,16 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
     """
     folder, file = folder_of(kind), described()
     guests, authority = Guests(folder, {}), Authority(folder)
-    with cache.locked(folder / "lock"):
-        known = kept_secrets(folder, guests.status())
-        progress(f"vagrant up --provider={kind} (the first time this downloads boxes; an hour is usual)")
-        guests.up(*topology.machines, provider=kind)
-        done, key = folder / "provisioned", cache.key_of(json.dumps([scripts(), file]), authority.pem)
-        if not done.exists() or done.read_text() != key:
-            hands = Hands(go_on=guests.go_on, restart=guests.restart)
-            provisioned(topology, file, known, authority.issued, hands, progress)
-            done.write_text(key)
+    states = guests.status()
+    known = kept_secrets(folder, states)
+    progress(f"vagrant up --provider={kind} (once, with downloads: an hour or two)")
+    guests.up(*topology.machines, provider=kind)
+    done, key = folder / "provisioned", cache.key_of(json.dumps([scripts(), file]), authority.pem)
+    made = [each for each in topology.machines if states.get(each, NOT_MADE) == NOT_MADE]
+    if made or not done.exists() or done.read_text() != key:
+        hands = Hands(go_on=guests.go_on, restart=guests.restart)
+        provisioned(topology, file, known, authority.issued, hands, progress)
+        done.write_text(key)
     controller = topology.only(Role.DOMAIN_CONTROLLER)
 
     def endpoint(name: str, port: int) -> Endpoint:
@@ -186,8 +188,24 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
 @contextmanager
 def standing_by(kind: str, topology: Topology, progress: Progress) -> Iterator[Site]:
     """The machines of the guests, which are brought up where they are not; leaves them up."""
-    access = brought_up(kind, topology, progress)
     own = Guests(folder_of(kind), {}).own_environment
     entered = ["env", *(f"{name}={value}" for name, value in own.items()), "vagrant", "winrm"]
-    with standing(topology, access, progress, lambda name: [*entered, name, "--command"]) as site:
-        yield site
+    with one_lab_at_a_time(kind):
+        access = brought_up(kind, topology, progress)
+        with standing(topology, access, progress, lambda name: [*entered, name, "--command"]) as site:
+            yield site
+
+
+@contextmanager
+def one_lab_at_a_time(kind: str) -> Iterator[None]:
+    """Keep the guests for this process, as long as it lives.
+
+    Raises HostError when they are another's.
+    """
+    with (folder_of(kind) / "in-use").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as failure:
+            raise HostError(f"another lab has the Windows guests of {kind}: wait for it, or run `doublehop down`; "
+                            "they serve one at a time (no `pytest -n`)") from failure
+        yield

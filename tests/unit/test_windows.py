@@ -132,6 +132,18 @@ def test_guests_whose_secrets_nobody_knows_are_left_alone(tmp_path, content, sai
         kept_secrets(tmp_path, {"dc1": "running", "web1": "poweroff", "sql1": "not_created"})
 
 
+def test_the_guests_serve_one_lab_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with vagrant_guests.one_lab_at_a_time("virtualbox"):
+        with pytest.raises(HostError, match="another lab has the Windows guests of virtualbox"), \
+                vagrant_guests.one_lab_at_a_time("virtualbox"):
+            pass
+        with vagrant_guests.one_lab_at_a_time("libvirt"):
+            pass
+    with vagrant_guests.one_lab_at_a_time("virtualbox"):
+        pass
+
+
 @pytest.mark.parametrize(("content", "said"), [
     (None, "No such file"), ("{", "Expecting"), ('{"realm": "R", "domain": "D"}', "dns: missing; run python -m"),
 ])

@@ -56,7 +56,7 @@ class Guest:
     """A running WSMan server, and what it told of its callers."""
 
     def __init__(self, machine, drive, powershell, given):
-        self.told = []
+        self.told, self.ran = [], []
         self.drive = drive
         self._powershell = powershell
         self._lock = threading.Lock()
@@ -72,6 +72,7 @@ class Guest:
         while (line := self._stream.receive(FOREVER)) is not None:
             told = json.loads(line)
             if "run" in told:
+                self.ran.append(told["argv"])
                 self._workers.submit(self._run, told)
             elif "end" in told:
                 self._powershell.end(told["end"])

@@ -6,6 +6,7 @@ configuration and the keys that came to IIS, and that answer is what the task le
 and rests on what the provider wrote into the directory.
 """
 
+import base64
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ class Models:
         self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
                          for name, each in lab.topology.machines.items() if name in MACHINES}
         self.documents: dict[str, dict[str, Any]] = {name: {} for name in self.machines}
+        self.secrets: set[str] = set()
         self._mark = 0
 
     def watch(self, name):
@@ -62,7 +64,8 @@ class Models:
         accounts = {label: self._key(each) for label, each in wanted["accounts"].items()}
         lab.front_end("web1").ask("configure", config=wanted["config"], accounts=accounts, fixed={}, pages={})
         lab.sql.ask("set_logins", add=self._of_scenario(), remove=[])
-        name, password = document["user"]["account"].partition("\\")[2], document["user"]["password"]
+        name, password = self._name(document["user"]), document["user"]["password"]
+        self.secrets |= {password, *(each["password"] for each in wanted["accounts"].values())}
         principal, probe = f"{name}@{lab.topology.realm}", document["probe"]
         mark = lab.dc.ask("log_mark")
         assert lab.client.ask("sign_in", principal=principal, password=password) == ""
@@ -198,6 +201,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
         step = until(go_on({}), "taken back", go_on, models)
         is_taken_back(models, lab, pool)
     until(go_on({}), "down", go_on, models)
+    is_told_nobody_else(models, guests, [lab.secrets["Administrator"].password])
     assert models.machines["web1"].state["files"][HOST_CONFIGURATION] == before
 
 
@@ -213,6 +217,20 @@ def is_applied(models, lab, pool, listed):
     (windows,) = iis.iterfind("location[@path='Portal']//windowsAuthentication")
     assert windows.get("useKernelMode") == "false"
     assert account in models.machines["sql1"].state["sql"]["logins"]
+
+
+def is_told_nobody_else(models, guests, secrets):
+    """No secret was in a command line or in a log; they were on standard input, as the documents show."""
+    secrets = {*secrets, *models.secrets}
+    assert len(secrets) >= 3
+    for each in guests.running.values():
+        seen = [*each.log(), *(text for argv in each.ran for text in (*argv, decoded(argv[-1])))]
+        assert not [secret for secret in secrets if any(secret in text for text in seen)]
+
+
+def decoded(command):
+    """The text of a command that PowerShell is given encoded."""
+    return base64.b64decode(command).decode("utf-16-le")
 
 
 def is_taken_back(models, lab, pool):

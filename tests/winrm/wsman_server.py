@@ -36,7 +36,9 @@ NS = {
     "r": "http://schemas.microsoft.com/wbem/wsman/1/windows/shell",
 }
 DONE = f"{NS['r']}/CommandState/Done"
-NO_OUTPUT_YET, ACCESS_DENIED, UNKNOWN_SHELL = 2150858793, 5, 2150858843
+NO_OUTPUT_YET, ACCESS_DENIED, UNKNOWN_SHELL, TOO_LARGE = 2150858793, 5, 2150858843, 2150858898
+ENVELOPE = 153600
+"""What a client may send at once where nobody configured more (`MaxEnvelopeSizekb`)."""
 TIMED_OUT = "The WS-Management service cannot complete the operation within the time specified in OperationTimeout."
 
 
@@ -107,14 +109,20 @@ class Service:
             return self._challenge("", None)
         if self._silent:
             await asyncio.Event().wait()
-        asked = ET.fromstring(await request.read())
+        sent = await request.read()
+        asked = ET.fromstring(sent)
         try:
+            if len(sent) > ENVELOPE:
+                self._refuse(TOO_LARGE, f"the request is larger than {ENVELOPE}")
             status, body = 200, await self._do(asked, connection.caller.principal)
         except Fault as fault:
             status, body = 500, fault_of(*fault.args)
         headers = {"WWW-Authenticate": write_token("Negotiate", answered)} if answered else {}
         return web.Response(status=status, body=enveloped(asked, body), headers=headers,
                             content_type="application/soap+xml", charset="UTF-8")
+
+    def _refuse(self, code, reason):
+        raise Fault(code, reason)
 
     def _challenge(self, header, leg):
         if leg is not None and leg.refusal is not None:
@@ -125,7 +133,7 @@ class Service:
 
     async def _do(self, asked, caller):
         if caller.lower() not in self._administrators:
-            raise Fault(ACCESS_DENIED, "Access is denied.")
+            self._refuse(ACCESS_DENIED, "Access is denied.")
         action = asked.findtext("s:Header/a:Action", namespaces=NS).rpartition("/")[2]
         shell = asked.findtext("s:Header/w:SelectorSet/w:Selector", namespaces=NS)
         if action != "Create" and shell not in self._shells:

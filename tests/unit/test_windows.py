@@ -11,15 +11,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from doublehop import directory
+from doublehop import catalogue, directory
 from doublehop import topology as topologies
 from doublehop.errors import HostError, InputError, LabError
-from doublehop.model import Given, Principal, Role
+from doublehop.model import Given, Need, Principal, Role
 from doublehop.providers import vagrant_guests
 from doublehop.providers.authority import Authority
+from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import described, kept_secrets
 from doublehop.providers.windows import CALL, COPY, GREET, encoded, scripts
-from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
+from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
 from doublehop.providers.windows_provision import EVERY_SECRET, ROUNDS, Hands, provisioned
 from doublehop.providers.winrm import Account, plain
 from doublehop.scope import scope_of
@@ -232,6 +233,20 @@ def test_what_is_said_of_the_database_is_said_of_the_account_that_sql_server_run
     assert {each["dn"] for each in changes} == {"CN=sqlserver,CN=Users,DC=DOUBLEHOP,DC=TEST"}
     values = {each["attribute"]: each["values"] for each in changes if each["do"] == "modify"}
     assert values == {"userAccountControl": [str(0x200 | 0x10000 | 0x80000)]}
+
+
+def test_what_windows_cannot_do_is_a_need_of_the_scenario(topology):
+    """So it is not run there, by name; the lab of Linux machines has all of it."""
+    needs = {each.id: set(each.needs) for each in catalogue.load(topology)}
+    for scenario, need in {
+        "proxy::own-connections": Need.REVERSE_PROXY, "basic::clear-text": Need.OTHER_CLIENTS,
+        "between-hops::user-disabled": Need.STANDING_SIGN_INS, "keys::machine-password-reset": Need.COMPUTER_PASSWORDS,
+        "registration::own-name-by-the-computer": Need.COMPUTER_PASSWORDS, "groups::limits-raised": Need.REQUEST_LIMITS,
+    }.items():
+        assert need in needs[scenario] - OFFERS, scenario
+        assert need in LocalProvider.offers
+    assert needs["constrained::listed"] <= OFFERS
+    assert needs["windows::application-pool-identity"] <= OFFERS
 
 
 def test_what_a_windows_lab_cannot_do_is_refused_by_name(agent):

@@ -36,7 +36,7 @@ function Get-Response {
     try {
         [pscustomobject]@{
             Status = [int]$response.StatusCode
-            Offers = @($response.Headers.GetValues('WWW-Authenticate') | Where-Object { $_ })
+            Offers = @("$($response.Headers['WWW-Authenticate'])" -split ',' | ForEach-Object { $_.Trim() } | Where-Object { $_ })
             Body = $reader.ReadToEnd()
             Mutual = [bool]$response.IsMutuallyAuthenticated
             Http = "$($response.ProtocolVersion)"
@@ -92,7 +92,7 @@ function Get-Observation {
     $browser = Get-Field $Document 'profile'
     foreach ($each in 'program', 'http2', 'basic') {
         $asked = Get-Field $browser $each (Get-Field $Document $each $false)
-        if ($asked -and $asked -ne 'browser') { throw "this probe cannot do what '$each' asks for" }
+        if ($asked -and "$asked" -ne 'browser') { throw "this probe cannot do what '$each' asks for" }
     }
     if (-not (Get-Field $browser 'honour_ok_as_delegate' $true)) { throw 'Windows always honours ok-as-delegate' }
     if (-not (Get-Field $browser 'channel_binding' $true)) { throw 'Windows always sends channel bindings' }

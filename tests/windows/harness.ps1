@@ -59,6 +59,20 @@ function Invoke-Provision($Document, $Certificates) {
     @{ rounds = $rounds; error = 'never done' }
 }
 
+function Test-EveryStep($Kept, $Go, $End, $PowerLost) {
+    # From what the machine was after each step: started anew where that is a machine's way, run again, ended the same?
+    $failed = @()
+    for ($k = 1; $k -le $Kept.Count; $k++) {
+        Set-State $Kept[$k - 1]
+        Clear-Log
+        if ($PowerLost) { Restart-Machine }
+        $run = & $Go
+        if ($run.error) { $failed += "after step ${k}: $($run.error) $($run.where)" }
+        elseif ((Get-Text) -cne $End) { $failed += "after step ${k}: another state: $(Get-Text)" }
+    }
+    , $failed
+}
+
 $results = [ordered]@{}
 $states = @{}
 foreach ($job in $plan.jobs) {
@@ -77,7 +91,9 @@ foreach ($job in $plan.jobs) {
     & $fresh
     $result.before = Get-State
     $before = Get-Text
+    if ($job.loop) { Start-Keeping }
     $run = & $go
+    $kept = Get-Kept
     foreach ($key in $run.Keys) { $result[$key] = $run[$key] }
     $result.log = Get-Log
     $result.steps = Get-Steps
@@ -89,34 +105,17 @@ foreach ($job in $plan.jobs) {
         $run = & $go
         $result.again = @{ steps = Get-Steps; error = $run.error; same = (Get-Text) -ceq $text }
     }
-    if ($job.loop) {
-        $failed = @()
-        for ($k = 1; $k -le $result.steps; $k++) {
-            & $fresh
-            Set-Stop $k
-            $stopped = & $go
-            if ("$($stopped.error)" -ne "stopped after step $k") { $failed += "step ${k}: not stopped but $($stopped.error)"; continue }
-            Clear-Log
-            if ($job.script -eq 'provision') { Restart-Machine }
-            $run = & $go
-            if ($run.error) { $failed += "after step ${k}: $($run.error) $($run.where)" }
-            elseif ((Get-Text) -cne $text) { $failed += "after step ${k}: another state: $(Get-Text)" }
-        }
-        $result.loop = @{ steps = $result.steps; failed = $failed }
-    }
+    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = (Test-EveryStep $kept $go $text ($job.script -eq 'provision')) } }
     if ($job.undo) {
         Set-State $states[$job.name]
         Clear-Log
-        $run = Invoke-Script $job.script $job.undo
+        if ($job.loop) { Start-Keeping }
+        $back = { Invoke-Script $job.script $job.undo }
+        $run = & $back
+        $kept = Get-Kept
         $undone = Get-Text
-        $result.undo = @{ error = $run.error; same = $undone -ceq $before; steps = Get-Steps; left = $(if ($undone -cne $before) { $undone }); failed = @() }
-        for ($k = 1; $job.loop -and $k -le $result.undo.steps; $k++) {
-            Set-State $states[$job.name]; Clear-Log; Set-Stop $k
-            $null = Invoke-Script $job.script $job.undo
-            Clear-Log
-            $null = Invoke-Script $job.script $job.undo
-            if ((Get-Text) -cne $before) { $result.undo.failed += "after step $k" }
-        }
+        $result.undo = @{ error = $run.error; same = $undone -ceq $before; steps = Get-Steps; left = $(if ($undone -cne $before) { $undone }) }
+        $result.undo.failed = @(if ($job.loop) { Test-EveryStep $kept $back $before $false })
     }
     $result.seconds = [Math]::Round($clock.Elapsed.TotalSeconds, 2)
     $results[$job.name] = $result

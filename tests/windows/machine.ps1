@@ -1,11 +1,11 @@
 # A small model of a Windows machine: what the scripts' cmdlets and programs read and change. It judges nothing.
-# Every change is a step; a run can be stopped after any of them, as a machine that loses its power is.
+# Every change is a step; what the machine is after each can be kept, as it is when a machine loses its power there.
 
 $Host32 = 'C:\Windows\System32\inetsrv\config\applicationHost.config'
 $Script:M = @{}
 $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
-$Script:StopAfter = 0
+$Script:Kept = $null
 $Script:Schema = @{}
 $Script:Programs = @{}
 
@@ -39,14 +39,15 @@ function Get-State { ConvertTo-Sorted $Script:M }
 function Copy-State { Copy-Deep $Script:M }
 function Set-State($State) { $Script:M = Copy-Deep $State }
 function Get-Log { , @($Script:Log) }
-function Clear-Log { $Script:Log.Clear(); $Script:Steps = 0; $Script:StopAfter = 0 }
-function Set-Stop($After) { $Script:StopAfter = $After }
+function Clear-Log { $Script:Log.Clear(); $Script:Steps = 0; $Script:Kept = $null }
+function Start-Keeping { $Script:Kept = New-Object System.Collections.ArrayList }
+function Get-Kept { , $Script:Kept }
 function Get-Steps { $Script:Steps }
 function Set-Facts($Schema, $Programs) { $Script:Schema = $Schema; $Script:Programs = $Programs }
 
 function Step {
     $Script:Steps++
-    if ($Script:Steps -eq $Script:StopAfter) { throw "stopped after step $($Script:Steps)" }
+    if ($null -ne $Script:Kept) { $null = $Script:Kept.Add((Copy-Deep $Script:M)) }
 }
 
 function Get-Told($Bound) {

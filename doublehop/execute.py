@@ -40,10 +40,13 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
         with applied(scenario, lab) as standing:
             observation = _probe(scenario, standing, lab)
         verdict = judge(scenario.expect, observation, standing.scope)
-    except LabError as failure:
-        if not isinstance(failure, Refused):
-            lab.broken = lab.broken or str(failure).splitlines()[0]
+    except Refused as failure:
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
+    except LabError as failure:
+        cause = lab.cause_of(failure)
+        if cause is not failure or not lab.broken:
+            lab.broken = str(cause).splitlines()[0]
+        verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(cause))
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
 
 

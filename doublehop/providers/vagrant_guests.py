@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from doublehop import cache
 from doublehop.data import LAB
-from doublehop.errors import HostError, InputError, LabError
+from doublehop.errors import DoublehopError, HostError, InputError, LabError
 from doublehop.model import Role
 from doublehop.providers import Progress, Site
 from doublehop.providers.authority import Authority
@@ -164,7 +165,12 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
     states = guests.status()
     known = kept_secrets(folder, states)
     progress(f"vagrant up --provider={kind} (once, with downloads: an hour or two)")
-    guests.up(*topology.machines, provider=kind)
+    try:
+        guests.up(*topology.machines, provider=kind)
+    except DoublehopError:
+        if all(each == NOT_MADE for each in guests.status().values()):
+            shutil.rmtree(folder)  # nothing was made, and so nothing is kept
+        raise
     done, key = folder / "provisioned", cache.key_of(json.dumps([scripts(), file]), authority.pem)
     made = [each for each in topology.machines if states.get(each, NOT_MADE) == NOT_MADE]
     if made or not done.exists() or done.read_text() != key:

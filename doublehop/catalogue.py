@@ -7,6 +7,7 @@ can get wrong is an InputError that names file, scenario and key; nothing is sta
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,12 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
-from doublehop.frontend import STRICT
+from doublehop.frontend import STRICT, FrontEnd, HttpSys, Provider, TokenChecking, served
 from doublehop.model import (
     Domain,
     Expect,
     Given,
     Need,
+    Program,
     Registration,
     Request,
     RestrictNtlm,
@@ -54,6 +56,8 @@ class Entry:
     needs: tuple[Need, ...] = ()
 
 
+BAD_REQUEST = 400
+"""What HTTP.sys answers to a request that is too long."""
 TREE_KEYS = {"given", "when"}
 """What another scenario may start from and change."""
 READ_ENTRY = TypeAdapter(Entry)
@@ -228,6 +232,46 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
                       or bool(given.computers.keys() & topology.partner.machines.keys()))
     if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
         yield Need.TRUST
+    if isinstance(when, Request):
+        yield from _needs_of_front_ends(given, when, expect, topology)
+
+
+def _needs_of_front_ends(given: Given, when: Request, expect: Expect, topology: Topology) -> Iterator[Need]:
+    """What not every kind of front end is able to do."""
+    front_ends = [given.front_ends.get(each, FrontEnd()) for each in topology.of(Role.FRONT_END)]
+    sites = [site for each in front_ends for site in each.sites.values()]
+    applications = [each for site in sites for each in site.applications.values()]
+    windows = [each.windowsAuthentication for each in sites]
+    windows += [each.windowsAuthentication for each in applications if each.windowsAuthentication]
+    basic = [each.basicAuthentication for each in sites]
+    basic += [each.basicAuthentication for each in applications if each.basicAuthentication]
+    if any(each.enabled for each in basic):
+        yield Need.BASIC
+    if any(each.enabled and set(each.providers) <= {Provider.NTLM} for each in windows):
+        yield Need.NTLM
+    if any(each.extendedProtection.tokenChecking is not TokenChecking.NONE for each in windows):
+        yield Need.EXTENDED_PROTECTION
+    if any(each.httpSys != HttpSys() for each in front_ends) or expect.status == BAD_REQUEST:
+        yield Need.HTTP_SYS
+    if any(_shares_ports(each) for each in front_ends):
+        yield Need.PORT_SHARING
+    anonymous = [each.anonymousAuthentication for each in sites]
+    anonymous += [each.anonymousAuthentication for each in applications if each.anonymousAuthentication]
+    if given.back_ends and (any(each.enabled for each in anonymous) or not all(each.enabled for each in windows)):
+        yield Need.UNASKED_TICKET
+    if when.act_as:
+        yield Need.ACT_AS
+    if when.client.program is Program.DOTNET:
+        yield Need.DOTNET
+
+
+def _shares_ports(front_end: FrontEnd) -> bool:
+    """Whether sites on one port are served by processes of different accounts, or with different keys."""
+    by_port: dict[int, set[tuple[str, str]]] = {}
+    with suppress(KeyError, ValueError):  # a pool or a binding that is none, which `check` refuses by its name
+        for each in served(front_end):
+            by_port.setdefault(each.binding.port, set()).add((each.opens_as, each.runs_as))
+    return any(len(each) > 1 for each in by_port.values())
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

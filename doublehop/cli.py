@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, holder, providers, render, report, rules, sources
+from doublehop import __version__, catalogue, data, front_ends, holder, providers, render, report, rules, sources
 from doublehop import explore as exploring
 from doublehop import setup as set_up_tools
 from doublehop import topology as topologies
@@ -38,6 +38,8 @@ PROGRESS_EVERY = 100
 
 lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
                           help="What brings the machines up: local, docker.")
+front_end_option = click.option("--front-end", "kind", default="reference", show_default=True, metavar="KIND",
+                                help="What answers on the web servers: reference, aspnetcore.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -99,16 +101,17 @@ def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
               help="Write what every hop saw, as JSON lines.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @lab_option
-def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str) -> None:
+@front_end_option
+def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str, kind: str) -> None:
     """Run scenarios in a lab of their own; all of them when none is named."""
-    topology = topologies.load()
+    topology, front_end = topologies.load(), front_ends.named(kind, "--front-end")
     scenarios = _load(what, topology)
     for path in filter(None, (report_path, junit)):
         if not path.parent.is_dir():
             raise InputError(str(path), "its folder does not exist")
     width = max(len(each.id) for each in scenarios)
     results = []
-    with _progress() as progress, Session(providers.make(provider), topology, progress) as session:
+    with _progress() as progress, Session(providers.make(provider), topology, progress, front_end) as session:
         about = session.about()
         for number, scenario in enumerate(scenarios, start=1):
             progress(f"{number} of {len(scenarios)}: {scenario.id}") if ERR.is_terminal else None

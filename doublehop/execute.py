@@ -39,7 +39,7 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     try:
         with applied(scenario, lab) as standing:
             observation = _probe(scenario, standing, lab)
-        verdict = judge(scenario.expect, observation, standing.scope)
+        verdict = judge(lab.expected(scenario), observation, standing.scope)
     except LabError as failure:
         if not isinstance(failure, Refused):
             lab.broken = lab.broken or str(failure).splitlines()[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, handles, providers, report
+from doublehop import catalogue, front_ends, handles, providers, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
 from doublehop.errors import DoublehopError, HostError, LabError
@@ -22,6 +22,7 @@ from doublehop.topology import Topology
 
 PROPERTY = "doublehop"
 TOPOLOGY = pytest.StashKey[Topology]()
+FRONT_END = pytest.StashKey[front_ends.Kind]()
 CATALOGUE = pytest.StashKey[list[Scenario]]()
 
 
@@ -35,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")
     group.addoption("--lab-evidence", metavar="DIR", type=Path,
                     help="Write what every hop saw into a JSON-lines file for each scenario in this folder.")
+    group.addoption("--lab-front-end", default="reference", metavar="KIND",
+                    help="What answers on the lab's web servers: reference, aspnetcore.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TOPOLOGY] = topologies.load()
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
         providers.make(config.getoption("lab"))
+        config.stash[FRONT_END] = front_ends.named(config.getoption("lab_front_end"), "--lab-front-end")
     except DoublehopError as failure:
         raise pytest.UsageError(str(failure)) from failure
 
@@ -86,7 +90,7 @@ def lab_session(pytestconfig: pytest.Config) -> Iterator[Session]:
                 reporter.write_line(f"lab: {text}")
 
     provider = providers.make(pytestconfig.getoption("lab"))
-    with Session(provider, pytestconfig.stash[TOPOLOGY], progress) as session:
+    with Session(provider, pytestconfig.stash[TOPOLOGY], progress, pytestconfig.stash[FRONT_END]) as session:
         yield session
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
+from doublehop import dotnet
 from doublehop import lab as labs
 from doublehop.errors import LabError
 from doublehop.execute import execute
+from doublehop.front_ends import REFERENCE, Kind
 from doublehop.lab import Lab
-from doublehop.model import Result, Scenario, Verdict, VerdictKind
+from doublehop.model import Need, Result, Scenario, Verdict, VerdictKind
 from doublehop.providers import Progress, Provider
 from doublehop.topology import Topology
 
@@ -21,7 +23,8 @@ LABS_AT_MOST = 2
 class Session:
     """Runs scenarios; use it as a context manager, so that the lab goes with it."""
 
-    def __init__(self, provider: Provider, topology: Topology, progress: Progress) -> None:
+    def __init__(self, provider: Provider, topology: Topology, progress: Progress, kind: Kind = REFERENCE) -> None:
+        self._kind = kind
         self.provider = provider
         self.topology = topology
         self._progress = progress
@@ -39,7 +42,7 @@ class Session:
 
     def about(self) -> Mapping[str, str]:
         """Provider and versions, for headers and reports."""
-        return {"provider": self.provider.name, "release": self.topology.image.release,
+        return {"provider": self.provider.name, "front end": self._kind.name, "release": self.topology.image.release,
                 **self.provider.versions(self.topology)}
 
     def lab(self) -> Lab:
@@ -54,15 +57,14 @@ class Session:
             if self._built >= LABS_AT_MOST:
                 raise LabError(f"the lab broke {self._built} times, last: {self._broken}")
             self._built += 1
-            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self._progress))
+            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self._progress, self._kind))
         return self._lab
 
     def run(self, scenario: Scenario) -> Result:
         """Run one scenario; never raises LabError, because that is a way for a scenario to end."""
-        missing = [each.value for each in scenario.needs if each not in self.provider.offers]
-        if missing:
-            return Result(scenario=scenario, verdict=Verdict(
-                kind=VerdictKind.NOT_RUN, reason=f"the {self.provider.name} lab lacks {', '.join(missing)}"))
+        lacking = self._lacking(scenario)
+        if lacking:
+            return Result(scenario=scenario, verdict=Verdict(kind=VerdictKind.NOT_RUN, reason=lacking))
         if self._built >= LABS_AT_MOST and (self._lab is None or self._lab.broken):
             return Result(scenario=scenario, verdict=Verdict(
                 kind=VerdictKind.NOT_RUN, reason=f"the lab broke {self._built} times: {self._broken}"))
@@ -74,6 +76,17 @@ class Session:
         result = execute(scenario, lab)
         self._broken = lab.broken
         return result
+
+    def _lacking(self, scenario: Scenario) -> str:
+        """What keeps a scenario from being run here, if anything does: the lab's kind, its front ends' or this host."""
+        needs = [*scenario.needs, *self._kind.needs]
+        missing = [each for each in needs if each not in self.provider.offers]
+        if missing:
+            return f"the {self.provider.name} lab lacks {', '.join(missing)}"
+        missing = [*self._kind.missing(scenario)]
+        if missing:
+            return f"the {self._kind.name} front end lacks {', '.join(missing)}"
+        return "dotnet missing" if Need.DOTNET in needs and dotnet.runtime() is None else ""
 
     def run_all(self, scenarios: Iterable[Scenario]) -> Iterator[Result]:
         """Run scenarios one after the other."""

@@ -16,11 +16,11 @@ LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
     "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
              "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
-             "departures", "aside", "draw", "draw_ways", "generated"],
+             "departures", "aside", "draw", "draw_ways", "generated", "front_ends"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates", "explore", "partner", "setup"],
+            "certificates", "explore", "partner", "setup", "dotnet"],
     "faces": ["pytest_plugin", "cli", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""

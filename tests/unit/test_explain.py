@@ -60,7 +60,7 @@ topic::it: t
 
 w
 Sources: S-02
-Needs: kerberos, rbcd, offline-directory, client-network, network, clocks
+Needs: kerberos, rbcd, offline-directory, client-network, network, clocks, http-sys
 
 Given
   DNS name portal.PREFIX.doublehop.test: A web1

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from doublehop import providers
@@ -32,6 +33,7 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
+    "aspnet": Tool(packages={"mcs": "mono-mcs", "fastcgi-mono-server4": "mono-fastcgi-server4"}),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
                    elsewhere="DOCKER_HOST"),
 }
@@ -44,10 +46,10 @@ def set_up(name: str, progress: Progress) -> str:
 
     Raises HostError when this user may not, or it does not come up.
     """
-    check = providers.make(name).check
+    tool = TOOLS[name]
+    check = providers.make(name).check if name in providers.PROVIDERS else partial(_missing_programs, tool)
     if not check():
         return f"{name}: ready already"
-    tool = TOOLS[name]
     done = [*_installed(tool, progress), *(_started(name, tool, check, progress) if check() else [])]
     problems = check()
     if problems:
@@ -69,6 +71,10 @@ def _installed(tool: Tool, progress: Progress) -> list[str]:
     run([*as_root, "apt-get", "update", "--quiet"], timeout=INSTALL_SECONDS)
     run([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=INSTALL_SECONDS).check()
     return [f"installed {', '.join(wanted)}"]
+
+
+def _missing_programs(tool: Tool) -> list[str]:
+    return [f"{program} missing" for program in tool.packages if not _has(program)]
 
 
 def _has(program: str) -> bool:

@@ -1,6 +1,7 @@
 // The page behind HTTP.sys or in IIS, where Windows authenticates and the page can act as its caller.
 
 using System.Runtime.Versioning;
+using System.Security;
 using System.Security.Principal;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -46,15 +47,37 @@ public static class OnWindows
         }
         var identity = context.User.Identity as WindowsIdentity;
         using var pool = WindowsIdentity.GetCurrent();
+        Seen? refusal = null;
         // The identity of an upn's own making is S4U2Self (MS-SFU 3.1.5.1.1).
         var actAs = context.Request.Query["act_as"].ToString();
-        using var made = actAs.Length > 0 ? new WindowsIdentity(actAs) : null;
+        using var made = actAs.Length > 0 ? Made(actAs, out refusal) : null;
+        if (refusal is not null)
+        {
+            var seen = asked.Select(each => each.Split('.', 2)[0]).Distinct().ToDictionary(each => each, _ => refusal);
+            await context.Response.WriteAsJsonAsync(
+                Page.Answer(CallerOf(context, identity), pool.Name, actAs, seen), Settings.Words);
+            return;
+        }
         var acting = made ?? (settings.Impersonate && identity is { IsAuthenticated: true } ? identity : null);
         var thread = acting?.Name ?? pool.Name;
         Func<Func<Task>, Task> go = acting is null
             ? work => work() : work => WindowsIdentity.RunImpersonatedAsync(acting.AccessToken, work);
         await context.Response.WriteAsJsonAsync(
             await Page.Whoami(CallerOf(context, identity), pool.Name, thread, asked, backEnds, go), Settings.Words);
+    }
+
+    private static WindowsIdentity? Made(string upn, out Seen? refusal)
+    {
+        refusal = null;
+        try
+        {
+            return new WindowsIdentity(upn);
+        }
+        catch (Exception failure) when (failure is SecurityException or UnauthorizedAccessException)
+        {
+            refusal = Seen.Failed(failure.GetType().Name, failure.Message);
+            return null;
+        }
     }
 
     private static Caller CallerOf(HttpContext context, WindowsIdentity? identity)

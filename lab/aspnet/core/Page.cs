@@ -58,10 +58,12 @@ public static class Page
                     seen[group.Key + link] = told;
             }
         });
-        return new
-        {
-            scheme = caller.Scheme, mechanism = caller.Mechanism, user = caller.Principal, level = caller.Level,
-            thread, pool, back_ends = seen,
-        };
+        return Answer(caller, pool, thread, seen);
     }
+
+    public static object Answer(Caller caller, string pool, string thread, IDictionary<string, Seen> seen) => new
+    {
+        scheme = caller.Scheme, mechanism = caller.Mechanism, user = caller.Principal, level = caller.Level,
+        thread, pool, back_ends = seen,
+    };
 }

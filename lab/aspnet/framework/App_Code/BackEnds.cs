@@ -80,6 +80,13 @@ namespace Whoami
             }
         }
 
+        /// <summary>Say of every back end that it was never asked, and why.</summary>
+        public static void Refuse(IEnumerable<string> asked, Exception failure, IDictionary<string, object> seen)
+        {
+            foreach (var each in asked)
+                seen[each.Split('.')[0]] = Failed(failure.GetType().Name, failure);
+        }
+
         private static Dictionary<string, object> Failed(string error, Exception failure)
         {
             return new Dictionary<string, object> { { "error", error }, { "native", failure.Message } };

@@ -6,6 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.Configuration;
 using System.Linq;
+using System.Security;
 using System.Security.Principal;
 using System.Threading;
 using System.Web;
@@ -33,11 +34,16 @@ namespace Whoami
             }
             var seen = new SortedDictionary<string, object>(StringComparer.Ordinal);
             var thread = "";
-            AsTheThread(context, delegate
+            Action work = delegate
             {
                 thread = WindowsIdentity.GetCurrent().Name;
                 BackEnds.Ask(asked, seen);
-            });
+            };
+            var actAs = context.Request.QueryString["act_as"];
+            if (string.IsNullOrEmpty(actAs))
+                AsTheThread(context, work);
+            else if (!AsAnother(actAs, asked, seen, work))
+                thread = actAs;
             var caller = Caller.Of(context);
             Write(context, new Dictionary<string, object>
             {
@@ -46,16 +52,27 @@ namespace Whoami
             });
         }
 
-        /// <summary>Run something as whoever the thread is to be: by configuration, by code, or a user of the page's choice.</summary>
+        /// <summary>Run something as a user of the page's choice (S4U2Self, MS-SFU 3.1.5.1.1), if there is such an identity.</summary>
+        private static bool AsAnother(string upn, string[] asked, IDictionary<string, object> seen, Action work)
+        {
+            try
+            {
+                using (var made = new WindowsIdentity(upn))
+                    WindowsIdentity.RunImpersonated(made.AccessToken, work);
+                return true;
+            }
+            catch (Exception failure)
+            {
+                if (!(failure is SecurityException || failure is UnauthorizedAccessException || failure is NotImplementedException))
+                    throw;
+                BackEnds.Refuse(asked, failure, seen);
+                return false;
+            }
+        }
+
+        /// <summary>Run something as whoever the thread is to be, by configuration or by code.</summary>
         private static void AsTheThread(HttpContext context, Action work)
         {
-            var actAs = context.Request.QueryString["act_as"];
-            if (!string.IsNullOrEmpty(actAs))
-            {
-                using (var made = new WindowsIdentity(actAs)) // S4U2Self (MS-SFU 3.1.5.1.1)
-                    WindowsIdentity.RunImpersonated(made.AccessToken, work);
-                return;
-            }
             var identity = context.User == null ? null : context.User.Identity as WindowsIdentity;
             var by = identity == null || !identity.IsAuthenticated ? "" : ConfigurationManager.AppSettings["impersonation"];
             switch (by)

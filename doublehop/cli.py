@@ -18,7 +18,19 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, front_ends, holder, providers, render, report, rules, sources
+from doublehop import (
+    __version__,
+    catalogue,
+    data,
+    dotnet,
+    front_ends,
+    holder,
+    providers,
+    render,
+    report,
+    rules,
+    sources,
+)
 from doublehop import explore as exploring
 from doublehop import setup as set_up_tools
 from doublehop import topology as topologies
@@ -26,7 +38,7 @@ from doublehop.doctor import checks
 from doublehop.errors import DoublehopError, HostError, InputError
 from doublehop.execute import applied
 from doublehop.explain import describe, explain
-from doublehop.model import Scenario, VerdictKind
+from doublehop.model import Need, Scenario, VerdictKind
 from doublehop.providers import Progress
 from doublehop.session import Session
 from doublehop.topology import Topology
@@ -201,14 +213,17 @@ def doctor(provider: str) -> None:
 @click.option("--scenario", metavar="ID", help="Leave this scenario's configuration standing.")
 @name_option
 @lab_option
-def up(scenario: str | None, name: str, provider: str) -> None:
+@front_end_option
+def up(scenario: str | None, name: str, provider: str, kind: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
     topology = topologies.load()
+    if Need.DOTNET in front_ends.named(kind, "--front-end").needs:
+        dotnet.has()
     chosen = _one(scenario, topology) if scenario else None
     problems = providers.make(provider).check()
     if problems:
         raise HostError("; ".join(problems))
-    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
+    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider, "--front-end", kind]
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:
         holder.start_in_background(name, argv, progress)
@@ -229,12 +244,14 @@ def _one(scenario_id: str, topology: Topology) -> Scenario:
 @main.command(hidden=True)
 @click.option("--name", required=True)
 @click.option("--lab", "provider", required=True)
+@click.option("--front-end", "kind", required=True)
 @click.option("--scenario")
-def hold(name: str, provider: str, scenario: str | None) -> None:
+def hold(name: str, provider: str, kind: str, scenario: str | None) -> None:
     """Hold a lab until told to let go; `up` starts this in the background."""
     topology = topologies.load()
     chosen = _one(scenario, topology) if scenario else None
-    with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
+    front_end = front_ends.named(kind, "--front-end")
+    with Session(providers.make(provider), topology, lambda text: print(text, flush=True), front_end) as session:
         lab = session.lab().wait_for_all()
         with applied(chosen, lab, default_ccache=True) if chosen else nullcontext():
             holder.hold(name, {

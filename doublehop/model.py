@@ -59,6 +59,11 @@ class Need(StrEnum):
     """A host with .NET, which the machines are given a copy of."""
 
 
+OF_FRONT_ENDS = frozenset({Need.BASIC, Need.ACT_AS, Need.PORT_SHARING, Need.HTTP_SYS, Need.EXTENDED_PROTECTION,
+                           Need.UNASKED_TICKET})
+"""What is a matter of the front end alone, whoever brings its machine up."""
+
+
 class Zone(StrEnum):
     """Where the browser puts the site; only the first two answer with the user's own credentials (row E-02)."""
 

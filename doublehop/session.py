@@ -13,7 +13,7 @@ from doublehop.errors import LabError
 from doublehop.execute import execute
 from doublehop.front_ends import REFERENCE, Kind
 from doublehop.lab import Lab
-from doublehop.model import Need, Result, Scenario, Verdict, VerdictKind
+from doublehop.model import OF_FRONT_ENDS, Need, Result, Scenario, Verdict, VerdictKind
 from doublehop.providers import Progress, Provider
 from doublehop.topology import Topology
 
@@ -80,7 +80,7 @@ class Session:
     def _lacking(self, scenario: Scenario) -> str:
         """What keeps a scenario from being run here, if anything does: the lab's kind, its front ends' or this host."""
         needs = [*scenario.needs, *self._kind.needs]
-        missing = [each for each in needs if each not in self.provider.offers]
+        missing = [each for each in needs if each not in self.provider.offers | OF_FRONT_ENDS]
         if missing:
             return f"the {self.provider.name} lab lacks {', '.join(missing)}"
         missing = [*self._kind.missing(scenario)]

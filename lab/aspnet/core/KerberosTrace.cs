@@ -16,8 +16,12 @@ public sealed partial class KerberosTrace(string path, IReadOnlyDictionary<int, 
     /// <summary>The last error since a mark that a ticket was asked for with; nothing when it was given.</summary>
     public (string Name, string Native)? RefusedTicket(long mark)
     {
-        var asked = Since(mark).Split("Sending request (");
-        return asked.Length > 1 && !asked[^1].Contains("Received answer")
+        // Before that the process itself signs in; if it cannot, it has no credentials. What is not answered is asked of the
+        // primary KDC too, and there is none here.
+        var (since, wanted) = (Since(mark), "Requesting tickets for");
+        var asked = Request().Split(since[Math.Max(since.LastIndexOf(wanted), 0)..]).Skip(1)
+            .Where(each => !each.StartsWith(" (primary)")).ToArray();
+        return since.Contains(wanted) && asked.Length > 0 && !asked[^1].Contains("Received answer")
             ? (errors.GetValueOrDefault(NoKdcReachable, ""), "no answer to the last request")
             : Last(mark, errors, IsAnswer);
     }
@@ -25,7 +29,7 @@ public sealed partial class KerberosTrace(string path, IReadOnlyDictionary<int, 
     /// <summary>The last error since a mark that a ticket was opened with.</summary>
     public (string Name, string Native)? RefusedToken(long mark) => Last(mark, refusals, _ => true);
 
-    private static bool IsAnswer(string line) => line.Contains("TGS request result") || line.Contains("error from KDC");
+    private static bool IsAnswer(string line) => line.Contains("TGS request result");
 
     private (string, string)? Last(long mark, IReadOnlyDictionary<int, string> names, Func<string, bool> counts)
     {
@@ -48,6 +52,9 @@ public sealed partial class KerberosTrace(string path, IReadOnlyDictionary<int, 
         file.Seek(mark, SeekOrigin.Begin);
         return new StreamReader(file, Encoding.UTF8).ReadToEnd();
     }
+
+    [GeneratedRegex(@"Sending request \(\d+ bytes\) to [^\s(]+")]
+    private static partial Regex Request();
 
     [GeneratedRegex(@": (-?\d+)/")]
     private static partial Regex Number();

@@ -52,6 +52,13 @@ def docker(session: nox.Session) -> None:
 
 
 @nox.session
+def vagrant(session: nox.Session) -> None:
+    """The lab by Vagrant; not run where Vagrant or an engine is missing."""
+    _install(session)
+    session.run("pytest", "tests/vagrant", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Figures beside their floors."""
     _install(session)

@@ -8,18 +8,20 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from doublehop import releases
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT, FrontEnd, HttpSys, Provider, TokenChecking, served
 from doublehop.model import (
     Domain,
+    Encryption,
     Expect,
     Given,
     Need,
@@ -61,6 +63,7 @@ BAD_REQUEST = 400
 TREE_KEYS = {"given", "when"}
 """What another scenario may start from and change."""
 READ_ENTRY = TypeAdapter(Entry)
+READ_EXPECT = TypeAdapter(Expect)
 READ_GIVEN = TypeAdapter(Given)
 READ_WHEN: Mapping[str, TypeAdapter[Any]] = {
     "get": TypeAdapter(Request), "register": TypeAdapter(Registration), "grant": TypeAdapter(Registration),
@@ -128,6 +131,7 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
               topology: Topology) -> Scenario:
     path, entry = entries[scenario_id]
     where = f"{path}: {scenario_id.partition('::')[2]}"
+    entry = _as_on(topology, scenario_id, entry)
     tree = _tree(scenario_id, entries, trees, ())
     given: Given = _validated(READ_GIVEN, tree["given"], f"{where}.given")
     when = _when(tree["when"], where)
@@ -139,6 +143,15 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
     )
     check(scenario, topology, where)
     return scenario
+
+
+def _as_on(topology: Topology, scenario_id: str, entry: Entry) -> Entry:
+    """The entry with what is expected where the domain controllers' release departs from the ordinary one."""
+    departure = releases.departure_of(scenario_id, topology)
+    if departure is None:
+        return entry
+    expect = _validated(READ_EXPECT, departure.expect[scenario_id], f"{releases.DEPARTURES}: {departure.id}.expect")
+    return replace(entry, expect=expect, why=f"{departure.here}: {departure.reason}.")
 
 
 def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
@@ -221,6 +234,8 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
         yield Need.OFFLINE_DIRECTORY
     if any(each.managed for each in principals):
         yield Need.GMSA
+    if any(Encryption.RESOURCE_SID_COMPRESSION_DISABLED in each.supported_encryption_types for each in principals):
+        yield Need.RESOURCE_SIDS
     cut_off = set(given.dc_unreachable_from)
     if given.client_hosts or topology.only(Role.CLIENT) in cut_off:
         yield Need.CLIENT_NETWORK

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ from doublehop import (
     front_ends,
     holder,
     providers,
+    releases,
     render,
     report,
     rules,
@@ -39,8 +40,8 @@ from doublehop.errors import DoublehopError, HostError, InputError
 from doublehop.execute import applied
 from doublehop.explain import describe, explain
 from doublehop.model import Need, Scenario, VerdictKind
-from doublehop.providers import Progress
-from doublehop.session import Session
+from doublehop.providers import Progress, vagrant
+from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -48,12 +49,30 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 DEFAULT_NAME = "lab"
 PROGRESS_EVERY = 100
 
-lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
-                          help="What brings the machines up: local, docker.")
-front_end_option = click.option("--front-end", "kind", default="reference", show_default=True, metavar="KIND",
+_lab_option = click.option("--lab", "provider", default="local", show_default=True, metavar="PROVIDER",
+                           help="What brings the machines up: local, docker, vagrant; or existing ones.")
+_vagrant_option = click.option(
+    "--lab-vagrant-provider", expose_value=False, metavar="NAME", callback=lambda *given: _choose_vagrants(given[-1]),
+    help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, libvirt, "
+         "vmware_desktop.")
+dc_option = click.option("--lab-dc", "dc", metavar="RELEASE",
+                         help="The Debian release of the domain controllers: bookworm, trixie, sid.")
+inventory_option = click.option("--lab-inventory", "inventory", type=click.Path(path_type=Path), metavar="FILE",
+                                help="What stands already, for --lab=existing (docs/existing.md).")
+front_end_option = click.option("--lab-front-end", "kind", default="reference", show_default=True, metavar="KIND",
                                 help="What answers on the web servers: reference, aspnetcore.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
+
+
+def lab_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what brings the machines up."""
+    return _lab_option(_vagrant_option(command))
+
+
+def _choose_vagrants(name: str | None) -> None:
+    if name is not None:
+        vagrant.choose(name)
 
 
 class Group(click.Group):
@@ -98,6 +117,11 @@ def _progress() -> Iterator[Progress]:
         yield lambda text: status.update(text[: ERR.width - 4])
 
 
+def _topology(dc: str | None) -> Topology:
+    """The lab on paper, with domain controllers of this release."""
+    return releases.with_dc(topologies.load(), dc)
+
+
 def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
     """The catalogue's scenarios that ids and globs name, and those in files, which may start from the former."""
     files = [Path(each) for each in patterns if each.endswith(".toml")]
@@ -113,27 +137,36 @@ def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
               help="Write what every hop saw, as JSON lines.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @lab_option
+@dc_option
+@inventory_option
 @front_end_option
-def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str, kind: str) -> None:
+def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str,
+        dc: str | None, inventory: Path | None, kind: str) -> None:
     """Run scenarios in a lab of their own; all of them when none is named."""
-    topology, front_end = topologies.load(), front_ends.named(kind, "--front-end")
+    topology, front_end = _topology(dc), front_ends.named(kind, "--lab-front-end")
     scenarios = _load(what, topology)
     for path in filter(None, (report_path, junit)):
         if not path.parent.is_dir():
             raise InputError(str(path), "its folder does not exist")
     width = max(len(each.id) for each in scenarios)
     results = []
-    with _progress() as progress, Session(providers.make(provider), topology, progress, front_end) as session:
+    # Opening may ask for passwords, so nothing spins yet.
+    session = opened(provider, topology, silent, inventory, front_end)
+    with _progress() as progress, session:
+        session.progress = progress
         about = session.about()
         for number, scenario in enumerate(scenarios, start=1):
             progress(f"{number} of {len(scenarios)}: {scenario.id}") if ERR.is_terminal else None
             result = session.run(scenario)
             results.append(result)
-            OUT.print(render.result_line(result, topology, width), style=render.COLOURS[result.verdict.kind],
+            OUT.print(render.result_line(result, session.topology, width), style=render.COLOURS[result.verdict.kind],
                       markup=False)
             if result.verdict.kind is not VerdictKind.AGREED:
-                for line in explain(result, topology)[1:]:
+                for line in explain(result, session.topology)[1:]:
                     OUT.print(line, markup=False)
+            else:
+                for line in result.verdict.reason.splitlines():
+                    OUT.print(f"  {line}", markup=False)
     done = report.Report(about=about, lines=tuple(report.line_of(each) for each in results))
     if report_path:
         report.write(done, report_path)
@@ -151,13 +184,17 @@ def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, pro
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="FOLDER",
               help="Where the smallest scenario of each difference is written.")
 @lab_option
-def explore(seed: int, count: int, workers: int, out: Path, provider: str) -> None:
+@dc_option
+def explore(seed: int, count: int, workers: int, out: Path, provider: str, dc: str | None) -> None:
     """Run configurations that nobody wrote and compare each with what the rules predict."""
     if not out.is_dir():
         raise InputError(str(out), "this folder does not exist")
+    problems = providers.make(provider).check()
+    if problems:
+        raise HostError("; ".join(problems))
     tally = exploring.Tally(Counter())
     with _progress() as progress:
-        found = exploring.side_by_side(provider, topologies.load(), seed=seed, count=count, workers=workers)
+        found = exploring.side_by_side(provider, _topology(dc), seed=seed, count=count, workers=workers)
         for each in found:
             tally.add(each.kind)
             done = tally.counts.total()
@@ -201,9 +238,13 @@ def explain_scenario(scenario_id: str) -> None:
 
 @main.command()
 @lab_option
-def doctor(provider: str) -> None:
+@dc_option
+@inventory_option
+def doctor(provider: str, dc: str | None, inventory: Path | None) -> None:
     """Say whether this machine can run labs, one line per check."""
-    found = list(checks(providers.make(provider)))
+    topology = _topology(dc)
+    standing = opened(provider, topology, silent, inventory).provider if inventory else None
+    found = list(checks(standing or providers.make(provider), topology))
     for each in found:
         OUT.print(f"{'ok' if each.ok else 'no':3} {each.what}", style="green" if each.ok else "red", markup=False)
     sys.exit(0 if all(each.ok for each in found) else 2)
@@ -213,17 +254,19 @@ def doctor(provider: str) -> None:
 @click.option("--scenario", metavar="ID", help="Leave this scenario's configuration standing.")
 @name_option
 @lab_option
+@dc_option
 @front_end_option
-def up(scenario: str | None, name: str, provider: str, kind: str) -> None:
+def up(scenario: str | None, name: str, provider: str, dc: str | None, kind: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
-    topology = topologies.load()
-    if Need.DOTNET in front_ends.named(kind, "--front-end").needs:
+    topology = _topology(dc)
+    if Need.DOTNET in front_ends.named(kind, "--lab-front-end").needs:
         dotnet.has()
     chosen = _one(scenario, topology) if scenario else None
     problems = providers.make(provider).check()
     if problems:
         raise HostError("; ".join(problems))
-    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider, "--front-end", kind]
+    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider, "--lab-front-end", kind]
+    argv += ["--lab-dc", dc] if dc else []
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:
         holder.start_in_background(name, argv, progress)
@@ -244,13 +287,14 @@ def _one(scenario_id: str, topology: Topology) -> Scenario:
 @main.command(hidden=True)
 @click.option("--name", required=True)
 @click.option("--lab", "provider", required=True)
-@click.option("--front-end", "kind", required=True)
+@dc_option
+@front_end_option
 @click.option("--scenario")
-def hold(name: str, provider: str, kind: str, scenario: str | None) -> None:
+def hold(name: str, provider: str, dc: str | None, kind: str, scenario: str | None) -> None:
     """Hold a lab until told to let go; `up` starts this in the background."""
-    topology = topologies.load()
+    topology = _topology(dc)
     chosen = _one(scenario, topology) if scenario else None
-    front_end = front_ends.named(kind, "--front-end")
+    front_end = front_ends.named(kind, "--lab-front-end")
     with Session(providers.make(provider), topology, lambda text: print(text, flush=True), front_end) as session:
         lab = session.lab().wait_for_all()
         with applied(chosen, lab, default_ccache=True) if chosen else nullcontext():

@@ -35,6 +35,7 @@ class KrbError(IntEnum):
     KRB_AP_ERR_BADMATCH = 36
     KRB_AP_ERR_SKEW = 37
     KRB_AP_ERR_MODIFIED = 41
+    KRB_AP_ERR_ILL_CR_TKT = 43  # of RFC 1510's time, and still told by KDCs
     KRB_AP_ERR_BADKEYVER = 44
     KRB_AP_ERR_NOKEY = 45
     KRB_ERR_GENERIC = 60

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from doublehop import cache
 from doublehop.providers import Provider
+from doublehop.providers.image import DC_SAMBA
+from doublehop.topology import Topology
 
 NEEDED_BYTES = 2 << 30
 
@@ -21,7 +23,7 @@ class Check:
     what: str
 
 
-def checks(provider: Provider) -> Iterator[Check]:
+def checks(provider: Provider, topology: Topology) -> Iterator[Check]:
     """Everything the provider needs of this machine."""
     problems = provider.check()
     yield from (Check(False, each) for each in problems)
@@ -31,8 +33,14 @@ def checks(provider: Provider) -> Iterator[Check]:
     free = shutil.disk_usage(cache.folder()).free
     yield Check(free > NEEDED_BYTES, f"{free >> 20} MB free in {cache.folder()} (a lab image takes 700 MB)")
     images = [each for each in (cache.folder() / "images").glob("*") if each.is_dir()]
-    state = "is built" if images else "is not built yet: the first run does that, in about a minute"
-    yield Check(True, f"the lab image {state}")
+    yield Check(True, f"the lab image {_state(bool(images))}")
+    if topology.dc_image:
+        yield Check(True, f"the domain controllers' image of Debian {topology.dc_image.release} "
+                          f"{_state(DC_SAMBA in provider.versions(topology))}")
+
+
+def _state(built: bool) -> str:
+    return "is built" if built else "is not built yet: the first run does that, in about a minute"
 
 
 def _sub_ids() -> Check:

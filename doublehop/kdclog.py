@@ -13,6 +13,8 @@ from doublehop.model import Encryption, KdcLine
 RESULT = r"Kerberos: (AS|TGS)-REQ (SUCCESS|ERR_[A-Z_]+|KRB5KRB_AP_ERR_[A-Z_]+|UNKNOWN\S*) ipv[46]:(\S+) (\S+) (\S+)(.*)"
 UNREAD = "<unknown>"
 """What stands for the names in a request that the KDC refused before it read them."""
+UNNAMED = "KDC_UNKNOWN-0"
+"""A refusal that Samba's KDC before 4.18 has no name for in its log: only the client hears which it is."""
 _RESULT = re.compile(RESULT)
 _PAIR = re.compile(r" ([\w#-]+)=(.*?)(?= [\w#-]+=|$)")
 ENCRYPTIONS = {"3": Encryption.DES, "17": Encryption.AES128, "18": Encryption.AES256, "23": Encryption.RC4}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory, dotnet
+from doublehop import directory, dotnet, releases
 from doublehop.errors import AgentFailed, MachineDied, Refused
 from doublehop.front_ends import REFERENCE, Kind
 from doublehop.model import Expect, Need, Role, Scenario
@@ -39,10 +39,10 @@ class Agent:
     With a clock of its own it can live at another time than the rest of the lab (`set_clock`).
     """
 
-    def __init__(self, machine: Machine, *, own_clock: bool = False) -> None:
+    def __init__(self, machine: Machine, *, own_clock: bool = False, module: str = "") -> None:
         self.machine = machine
         shifted = ("env", *OWN_CLOCK) if own_clock else ()
-        self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", MODULES[machine.role])
+        self._stream: DuplexStream = machine.open(*shifted, "python3", "-m", module or MODULES[machine.role])
         self._asked = 0
         self._answers: dict[int, Any] = {}
         self._answered = 0
@@ -249,6 +249,7 @@ def provision(machine: Machine, topology: Topology) -> None:
             "realm": topology.realm, "domain": topology.domain, "host": machine.name,
             "address": str(topology.machines[machine.name].address), "smb_conf": topology.smb_conf(),
             "password": new_password(),
+            "functional_level": topology.functional_level, "base_schema": topology.base_schema,
             "computers": [{"name": each, "spns": topology.machines[each].spns} for each in topology.members],
             "records": [directory.address_record(topology, name, each.address)
                         for name, each in topology.machines.items() if name != machine.name],
@@ -282,7 +283,8 @@ def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = 
             agents |= {name: Agent(machines[name]) for name in later}
             starting = {name: agents[name].send("start", **arguments[name]) for name in later}
             yield Lab(
-                topology=topology, provider=provider.name, versions=provider.versions(topology), has=provider.offers,
+                topology=topology, provider=provider.name, versions=provider.versions(topology),
+                has=provider.offers - releases.lacking(topology).keys(),
                 machines=machines, agents=agents, starting=starting, secrets=secrets_made, started=arguments,
                 add=site.add, kind=kind,
             )
@@ -305,7 +307,8 @@ def _start(topology: Topology, agents: Mapping[str, Agent],
     def where(name: str) -> dict[str, Any]:
         return {"address": str(topology.machines[name].address), "prefix": prefix}
 
-    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, passwords=passwords)
+    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, domain=topology.domain,
+                           passwords=passwords)
     versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}

@@ -41,6 +41,8 @@ class Need(StrEnum):
     """A directory that hands out managed passwords (Samba from 4.21; row A-30)."""
     CLOCKS = "clocks"
     """The clocks of clients and front ends are the lab's to set wrong (row E-20)."""
+    RESOURCE_SIDS = "resource-sids"
+    """A KDC that writes local groups into tickets as Windows does, short or in full (Samba from 4.19; row B-27)."""
     TRUST = "trust"
     """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
     BASIC = "basic"

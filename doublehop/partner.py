@@ -29,7 +29,8 @@ def bring_up(lab: Lab) -> None:
 
     account = f"{sql.upper()}$"
     passwords = {ADMINISTRATOR: new_password(), account: new_password()}
-    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=across.realm, passwords=passwords)
+    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=across.realm, domain=across.domain,
+                           passwords=passwords)
     secret = new_password() + new_password()
     own = {"dns": lab.topology.dns, "netbios": lab.topology.domain, "sid": lab.dc.ask("domain_sid")}
     other = {"dns": across.dns, "netbios": across.domain, "sid": about["sid"]}

@@ -38,27 +38,28 @@ def observe(request: Request, scope: Scope, passwords: Mapping[str, str], lab: L
     controllers = [*([lab.partner] if lab.partner is not None else []), lab.dc]
     marks = [(each, each.ask("log_mark")) for each in controllers]  # before anybody asks: a pool keeps its tickets
     if request.after:
-        before = _asked_by(request.after, request, scope, passwords, lab)
+        before = ask_for(request.after, request, scope, passwords, lab.client)
         if before.status != 200:
             raise LabError(f"{request.after} was to have the page before {request.user}, but got {before.status}")
         for each in servers:  # who was refused on the way of that request does not matter
             each.ask("forget_log")
-    client = _asked_by(request.user, request, scope, passwords, lab)
+    client = ask_for(request.user, request, scope, passwords, lab.client)
     if client.unasked:
         return Observation(client=client)
-    page = _page(client)
+    page = page_of(client)
     refusals = _refusals(servers)
     _refuse_a_failing_lab(client, page, scope, servers, refusals)
     return Observation(
         client=client,
-        front_end=_front_end(page, refusals),
-        back_ends={name: _back_end(name, each, scope, refusals) for name, each in page.get("back_ends", {}).items()},
+        front_end=front_end_saw(page, refusals),
+        back_ends=back_ends_saw(page, scope, refusals),
         kdc=_kdc_lines(client, scope, marks),
     )
 
 
-def _asked_by(user: str, request: Request, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> ClientSaw:
-    saw = lab.client.ask(
+def ask_for(user: str, request: Request, scope: Scope, passwords: Mapping[str, str], client: Agent) -> ClientSaw:
+    """Have one user ask for the page, and read what came of it on the client's side."""
+    saw = client.ask(
         "probe", url=url_of(request, scope), principal=scope.principal(user),
         profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
         hosts=[scope.fill(each) for each in scope.given.client_hosts], logon=logon_of(user, scope, passwords),
@@ -79,7 +80,8 @@ def url_of(request: Request, scope: Scope) -> str:
     return f"{scope.fill(request.get)}?{query}"
 
 
-def _page(client: ClientSaw) -> dict[str, Any]:
+def page_of(client: ClientSaw) -> dict[str, Any]:
+    """The page as JSON, empty when there was none."""
     if client.status != 200:
         return {}
     page: dict[str, Any] = json.loads(client.body)
@@ -100,11 +102,16 @@ def _refuse_a_failing_lab(client: ClientSaw, page: dict[str, Any], scope: Scope,
             raise LabError(f"back end {name} is not there: {saw['native']}")
 
 
-def _front_end(page: dict[str, Any], refusals: Sequence[Refusal]) -> FrontEndSaw | None:
+def front_end_saw(page: dict[str, Any], refusals: Sequence[Refusal]) -> FrontEndSaw | None:
     """The front end's view: the page it served, or its log's last word on a request it refused."""
     if page:
         return FrontEndSaw(**{key: page[key] for key in ("scheme", "user", "level", "thread", "pool")})
     return FrontEndSaw(error=refusals[-1]["error"], native=refusals[-1]["native"]) if refusals else None
+
+
+def back_ends_saw(page: dict[str, Any], scope: Scope, refusals: Sequence[Refusal]) -> dict[str, BackEndSaw]:
+    """What the page says of each back end that it asked."""
+    return {name: _back_end(name, each, scope, refusals) for name, each in page.get("back_ends", {}).items()}
 
 
 def _back_end(name: str, told: Mapping[str, Any], scope: Scope, refusals: Sequence[Refusal]) -> BackEndSaw:

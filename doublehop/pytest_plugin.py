@@ -10,32 +10,40 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, front_ends, handles, providers, report
+from doublehop import catalogue, front_ends, handles, releases, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
 from doublehop.errors import DoublehopError, HostError, LabError
 from doublehop.explain import explain
 from doublehop.lab import Lab
 from doublehop.model import Result, Scenario, VerdictKind
-from doublehop.session import Session
+from doublehop.providers import vagrant
+from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
 
 PROPERTY = "doublehop"
 TOPOLOGY = pytest.StashKey[Topology]()
-FRONT_END = pytest.StashKey[front_ends.Kind]()
 CATALOGUE = pytest.StashKey[list[Scenario]]()
+SESSION = pytest.StashKey[Session]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--lab` options."""
     group = parser.getgroup("lab", "doublehop: a Kerberos delegation lab")
     group.addoption("--lab", default="local", metavar="PROVIDER",
-                    help="What brings the lab's machines up: local, docker.")
+                    help="What brings the lab's machines up: local, docker, vagrant; or existing, which stand already.")
     group.addoption("--lab-strict", action="store_true",
                     help="Fail a scenario that was not run instead of skipping it.")
     group.addoption("--lab-scenarios", metavar="PATH", help="Take scenarios from this TOML file or folder.")
+    group.addoption("--lab-inventory", metavar="FILE", type=Path,
+                    help="What stands already, for --lab=existing.")
     group.addoption("--lab-evidence", metavar="DIR", type=Path,
                     help="Write what every hop saw into a JSON-lines file for each scenario in this folder.")
+    group.addoption("--lab-vagrant-provider", metavar="NAME",
+                    help="With --lab=vagrant, which of Vagrant's providers: docker (default), virtualbox, hyperv, "
+                         "libvirt, vmware_desktop.")
+    group.addoption("--lab-dc", metavar="RELEASE",
+                    help="The Debian release of the lab's domain controllers: bookworm, trixie, sid.")
     group.addoption("--lab-front-end", default="reference", metavar="KIND",
                     help="What answers on the lab's web servers: reference, aspnetcore.")
 
@@ -44,10 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read topology and catalogue; what is wrong in them stops the run before anything starts."""
     config.addinivalue_line("markers", "delegation: runs delegation scenarios in a lab")
     try:
-        config.stash[TOPOLOGY] = topologies.load()
+        config.stash[TOPOLOGY] = releases.with_dc(topologies.load(), config.getoption("lab_dc"))
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
-        providers.make(config.getoption("lab"))
-        config.stash[FRONT_END] = front_ends.named(config.getoption("lab_front_end"), "--lab-front-end")
+        if config.getoption("lab_vagrant_provider"):
+            vagrant.choose(config.getoption("lab_vagrant_provider"))
+        front_end = front_ends.named(config.getoption("lab_front_end"), "--lab-front-end")
+        config.stash[SESSION] = opened(config.getoption("lab"), config.stash[TOPOLOGY], silent,
+                                       config.getoption("lab_inventory"), front_end)
     except DoublehopError as failure:
         raise pytest.UsageError(str(failure)) from failure
 
@@ -64,9 +75,10 @@ def _scenarios(config: pytest.Config, topology: Topology) -> list[Scenario]:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Name the provider and what its machines are made of."""
-    topology, provider = config.stash[TOPOLOGY], providers.make(config.getoption("lab"))
+    topology, provider = config.stash[TOPOLOGY], config.stash[SESSION].provider
     versions = [f"{name} {version}" for name, version in provider.versions(topology).items()]
-    parts = [f"lab: {provider.name}", f"Debian {topology.image.release}", *versions,
+    other = [f"domain controllers on Debian {topology.dc_image.release}"] if topology.dc_image else []
+    parts = [f"lab: {provider.name}", f"Debian {topology.image.release}", *other, *versions,
              f"{len(config.stash[CATALOGUE])} scenarios"]
     return ", ".join(parts)
 
@@ -89,8 +101,8 @@ def lab_session(pytestconfig: pytest.Config) -> Iterator[Session]:
             with capture.global_and_fixture_disabled():
                 reporter.write_line(f"lab: {text}")
 
-    provider = providers.make(pytestconfig.getoption("lab"))
-    with Session(provider, pytestconfig.stash[TOPOLOGY], progress, pytestconfig.stash[FRONT_END]) as session:
+    with pytestconfig.stash[SESSION] as session:
+        session.progress = progress
         yield session
 
 
@@ -158,7 +170,7 @@ def scenario_result(request: pytest.FixtureRequest, lab_session: Session, pytest
 @pytest.fixture
 def settle(pytestconfig: pytest.Config) -> "Settle":
     """Turn a scenario's verdict into the test's outcome."""
-    return Settle(pytestconfig.stash[TOPOLOGY], strict=pytestconfig.getoption("lab_strict"))
+    return Settle(pytestconfig.stash[SESSION].topology, strict=pytestconfig.getoption("lab_strict"))
 
 
 class Settle:

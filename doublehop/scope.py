@@ -42,7 +42,7 @@ class Scope:
         Raises KeyError with the label when there is none.
         """
         if label in self.given.names:
-            return f"{label}.{self.subdomain}"
+            return self.topology.named.hosts.get(label) or f"{label}.{self.subdomain}"
         if label in self.topology.machines:
             return self.topology.fqdn(label)
         if label in self.topology.partner.machines:
@@ -70,6 +70,9 @@ class Scope:
 
         Raises KeyError with the label when there is none.
         """
+        named = self.topology.named.accounts.get(label.rstrip("$"))
+        if named:
+            return named
         if label in self.given.users or label in self.given.accounts:
             return f"{STANDING if self.stands(label) else self.prefix}-{label}{'$' if self._managed(label) else ''}"
         if label.rstrip("$") in {*self.topology.machines, *self.topology.partner.machines}:
@@ -105,7 +108,9 @@ class Scope:
         return f"CN={account.rstrip('$')},CN={folder},{self.domain_of(label).base_dn}"
 
     def _owned(self) -> dict[str, str]:
-        return {self.account(each).lower(): each for each in (*self.given.users, *self.given.accounts)}
+        named = {account.lower(): f"{label}$" for label, account in self.topology.named.accounts.items()
+                 if label in self.topology.machines}
+        return named | {self.account(each).lower(): each for each in (*self.given.users, *self.given.accounts)}
 
     def _managed(self, label: str) -> bool:
         return label in self.given.accounts and self.given.accounts[label].managed
@@ -132,7 +137,7 @@ class Scope:
     def _netbios(self, label: str) -> str:
         if label not in self.topology.machines:
             raise KeyError(f"{label}.netbios")
-        return label.upper()
+        return self.topology.named.hosts.get(label, label).partition(".")[0].upper()
 
     def label(self, identity: str) -> str:
         """The label of an identity as a hop reported it, with a realm or a domain; others as they are.

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from doublehop import providers
@@ -30,12 +29,20 @@ class Tool:
     service: str = ""
     elsewhere: str = ""
     """The environment variable that names a service which is not ours to start."""
+    otherwise: str = ""
+    """What to do where Debian's release has no such package."""
+
+    def lacks(self) -> list[str]:
+        """What is missing of a tool that is nothing but programs."""
+        return [f"{each} missing" for each in self.packages if not _has(each)]
 
 
 TOOLS: Mapping[str, Tool] = {
     "aspnet": Tool(packages={"mcs": "mono-mcs", "fastcgi-mono-server4": "mono-fastcgi-server4"}),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
                    elsewhere="DOCKER_HOST"),
+    "vagrant": Tool(packages={"vagrant": "vagrant"},
+                    otherwise="install HashiCorp's from https://developer.hashicorp.com/vagrant/install"),
 }
 MERGED = {"docker-cli": "docker.io"}
 """Packages that older releases have as a part of another one."""
@@ -47,7 +54,7 @@ def set_up(name: str, progress: Progress) -> str:
     Raises HostError when this user may not, or it does not come up.
     """
     tool = TOOLS[name]
-    check = providers.make(name).check if name in providers.PROVIDERS else partial(_missing_programs, tool)
+    check = providers.make(name).check if tool.service else tool.lacks
     if not check():
         return f"{name}: ready already"
     done = [*_installed(tool, progress), *(_started(name, tool, check, progress) if check() else [])]
@@ -65,16 +72,15 @@ def _installed(tool: Tool, progress: Progress) -> list[str]:
         return []
     wanted = sorted({each if _known(each) else MERGED.get(each, each) for each in missing})
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
+    unknown = [each for each in wanted if not _known(each)]
+    if unknown and tool.otherwise:
+        raise HostError(f"this release of Debian has no package {', '.join(unknown)}: {tool.otherwise}")
     as_root = _as_root(f"apt-get update && {' '.join(install)}")
     progress(f"installing {', '.join(wanted)}")
     # The index of some other repository on this machine may be out of order; only ours has to be there.
     run([*as_root, "apt-get", "update", "--quiet"], timeout=INSTALL_SECONDS)
     run([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=INSTALL_SECONDS).check()
     return [f"installed {', '.join(wanted)}"]
-
-
-def _missing_programs(tool: Tool) -> list[str]:
-    return [f"{program} missing" for program in tool.packages if not _has(program)]
 
 
 def _has(program: str) -> bool:

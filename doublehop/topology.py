@@ -2,6 +2,7 @@
 
 import ipaddress
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
@@ -12,6 +13,9 @@ from doublehop.data import LAB
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import Role
+
+NETWORKS = 32
+"""How many labs can run side by side in containers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,12 +31,17 @@ class MachineSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSpec:
-    """The root filesystem: a Debian release and a package list in `lab/image/`."""
+    """The root filesystem: a Debian release and a package list in `lab/image/`.
+
+    `without` are those of its packages that the release lacks, `apt` is an option for apt.
+    """
 
     __pydantic_config__ = STRICT
 
     release: str
     packages: str
+    without: tuple[str, ...] = ()
+    apt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +56,66 @@ class Partner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """A Vagrant box with Windows in it, and the Vagrant providers that there is one for."""
+
+    __pydantic_config__ = STRICT
+
+    box: str
+    version: str
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boxes:
+    """The boxes that can be chosen, by the name of their Windows."""
+
+    __pydantic_config__ = STRICT
+
+    server: dict[str, Box] = field(default_factory=dict)
+    client: dict[str, Box] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guest:
+    """The size of a machine with Windows; memory in MiB."""
+
+    __pydantic_config__ = STRICT
+
+    memory: int
+    cpus: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Windows:
+    """What Vagrant makes of the machines where they run Windows: the choices, and which is taken by default."""
+
+    __pydantic_config__ = STRICT
+
+    server: str = ""
+    client: str = ""
+    sql: str = ""
+    sql_editions: tuple[str, ...] = ()
+    boxes: Boxes = field(default_factory=Boxes)
+    guests: dict[str, Guest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """What an environment that is not the lab's calls its hosts and accounts, by the labels of scenarios."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Topology:
-    """A whole lab on paper; `partner` is the second domain, which most scenarios do without."""
+    """A whole lab on paper; `partner` is the second domain, which most scenarios do without.
+
+    Domain controllers may be of another image than the rest (`releases.with_dc`).
+    What `windows` says is about guests of another make: no Linux machine's state depends on it.
+    `named` is for an environment that already stands; the lab makes up its names by itself.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -58,15 +125,24 @@ class Topology:
     image: ImageSpec
     machines: dict[str, MachineSpec] = field(default_factory=dict)
     partner: Partner
+    functional_level: str
+    base_schema: str
+    dc_image: ImageSpec | None = None
+    windows: Windows = field(default_factory=Windows, repr=False)
+    named: Named = field(default=Named(), repr=False)
 
     @property
     def across(self) -> "Topology":
         """The lab as the second domain sees it: that domain is its own, and this one is its partner."""
-        return Topology(
-            realm=self.partner.realm, domain=self.partner.domain, network=self.network, image=self.image,
-            machines=self.partner.machines,
+        return replace(
+            self, realm=self.partner.realm, domain=self.partner.domain, machines=self.partner.machines,
             partner=Partner(realm=self.realm, domain=self.domain, machines=self.machines),
         )
+
+    def image_of(self, machine: str) -> ImageSpec:
+        """What a machine of this domain is made from."""
+        is_dc = self.machines[machine].role is Role.DOMAIN_CONTROLLER
+        return (self.dc_image if is_dc else None) or self.image
 
     def moved_to(self, network: ipaddress.IPv4Network) -> "Topology":
         """The same lab on another network of the same size, for where the first is taken."""
@@ -77,6 +153,21 @@ class Topology:
 
         return replace(self, network=network, machines=moved(self.machines),
                        partner=replace(self.partner, machines=moved(self.partner.machines)))
+
+    def beside(self, number: int) -> "Topology":
+        """The same lab on the network that comes so many after its own; a container engine refuses two on one."""
+        first = int(self.network.network_address) + number * self.network.num_addresses
+        return self.moved_to(ipaddress.IPv4Network((first, self.network.prefixlen)))
+
+    @property
+    def for_compose(self) -> "Topology":
+        """The lab of `compose.yaml`, on the network after all that labs of the docker provider take."""
+        return self.beside(NETWORKS)
+
+    @property
+    def for_vagrant(self) -> "Topology":
+        """The lab that somebody's own `vagrant up` makes, on the network after that."""
+        return self.beside(NETWORKS + 1)
 
     @property
     def dns(self) -> str:
@@ -90,7 +181,7 @@ class Topology:
 
     def fqdn(self, machine: str) -> str:
         """A machine's full name."""
-        return f"{machine}.{self.dns}"
+        return self.named.hosts.get(machine) or f"{machine}.{self.dns}"
 
     def only(self, role: Role) -> str:
         """The name of the first machine of a role."""
@@ -118,23 +209,24 @@ class Topology:
         return {
             "/etc/hosts": f"127.0.0.1 localhost\n{hosts}",
             "/etc/hostname": f"{machine}\n",
-            "/etc/resolv.conf": _template("resolv.conf", values),
-            "/etc/krb5.conf": _template("krb5.conf", values),
+            "/etc/resolv.conf": template("resolv.conf", values),
+            "/etc/krb5.conf": template("krb5.conf", values),
         }
 
     def smb_conf(self) -> str:
         """The domain controller's Samba configuration."""
         host = self.only(Role.DOMAIN_CONTROLLER)
-        return _template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
-                                      "host": host.upper()})
+        return template("smb.conf", {"realm": self.realm, "domain": self.domain, "dns": self.dns,
+                                     "host": host.upper(), "level": self.functional_level})
 
     def member_conf(self, machine: str) -> str:
         """The Samba configuration of a member of the domain."""
         dc = self.fqdn(self.only(Role.DOMAIN_CONTROLLER))
-        return _template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
+        return template("member.conf", {"realm": self.realm, "domain": self.domain, "host": machine.upper(), "dc": dc})
 
 
-def _template(name: str, values: dict[str, str]) -> str:
+def template(name: str, values: dict[str, str]) -> str:
+    """One of the lab's configuration files with these values put in."""
     return Template((LAB / "templates" / name).read_text()).substitute(values)
 
 
@@ -158,6 +250,8 @@ def load(path: Path = LAB / "topology.toml") -> Topology:
 
 
 def _check(topology: Topology, path: str) -> None:
+    if topology.named != Named():
+        raise InputError(path, "named: unexpected key (an inventory names what stands already)")
     for role in Role:
         if not topology.of(role):
             raise InputError(path, f"machines: expected at least one with role {role.value!r}")
@@ -177,3 +271,19 @@ def _check(topology: Topology, path: str) -> None:
             raise InputError(path, f"{key}: a machine of the other domain has this name already")
         seen[each.address] = name
         names.add(name)
+    _check_windows(topology, path)
+
+
+def _check_windows(topology: Topology, path: str) -> None:
+    windows = topology.windows
+    choices = {"server": (windows.server, windows.boxes.server), "client": (windows.client, windows.boxes.client),
+               "sql": (windows.sql, windows.sql_editions)}
+    for key, (chosen, known) in choices.items():
+        if chosen and chosen not in known:
+            raise InputError(path, f"windows.{key}: expected one of {', '.join(known)}, not {chosen!r}")
+    for name in windows.guests:
+        if name not in topology.machines:
+            raise InputError(path, f"windows.guests.{name}: no machine has this name")
+    for name in topology.machines if windows.guests else ():
+        if name not in windows.guests:
+            raise InputError(path, f"windows.guests: expected one for machine {name!r}")

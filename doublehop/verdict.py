@@ -7,6 +7,7 @@ counts only together with the KDC's own line for its ticket: a 200 is no proof o
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from doublehop.kdclog import UNNAMED
 from doublehop.model import (
     BackEndSaw,
     ClientSaw,
@@ -81,7 +82,9 @@ def _client(expect: Expect, observation: Observation, scope: Scope) -> Iterator[
     if spn and scope.client_reaches_dc:
         refused = _refused_referral(scope.topology.realm, observation.kdc)
         line = _line_for(spn, expect.kdc, observation.kdc) or refused or _unread(observation.kdc)
-        yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued", _answer(line))
+        answer = _answer(line)
+        yield from _compare("KDC", f"answer for {spn}", expect.kdc or "issued",
+                            saw.error if answer == UNNAMED and saw.error else answer)
         if expect.encryption is not None:
             yield from _compare("KDC", f"encryption of the ticket for {spn}", expect.encryption,
                                 line.encryption if line else "")

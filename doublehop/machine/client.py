@@ -53,12 +53,17 @@ _others: dict[str, Directory] = {}
 def start(*, address: str, prefix: int, dc: str, administrator: str, password: str) -> None:
     """Bring the machine up and open its administrator's connection to the directory."""
     bring_up_network(address=address, prefix=prefix)
+    write_policies()
+    _directory["how"] = {"host": dc, "user": administrator, "password": password}
+    reconnect()
+
+
+def write_policies() -> None:
+    """Write the library's configuration for clients that forward a TGT to anybody."""
     strict = KRB5_BY_FLAG_POLICY[True].read_text()
     KRB5_BY_FLAG_POLICY[False].write_text(
         strict.replace("enforce_ok_as_delegate = true", "enforce_ok_as_delegate = false")
     )
-    _directory["how"] = {"host": dc, "user": administrator, "password": password}
-    reconnect()
 
 
 def reconnect() -> None:
@@ -125,16 +130,21 @@ def sign_in(*, principal: str, password: str, default: bool = False) -> str:
 
     With `default` the ticket goes to the machine's default ccache, for programs run by hand.
     """
-    os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[True])  # and not what the last request's client may do
-    ccache = DEFAULT_CCACHE if default else _ccache(principal)
-    ccache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)
     try:
-        credentials = gssapi.raw.acquire_cred_with_password(name, password.encode(), usage="initiate").creds
-        gssapi.raw.store_cred_into({"ccache": f"FILE:{ccache}"}, credentials, usage="initiate", overwrite=True)
+        get_tgt(principal, password, DEFAULT_CCACHE if default else _ccache(principal))
     except gssapi.exceptions.GSSError as failure:
         return str(failure)
     return ""
+
+
+def get_tgt(principal: str, password: str, ccache: Path | None = None) -> None:
+    """Get a user's TGT into a credential cache, by itself one of the user's own; raises GSSError."""
+    os.environ["KRB5_CONFIG"] = str(KRB5_BY_FLAG_POLICY[True])  # and not what the last request's client may do
+    ccache = ccache or _ccache(principal)
+    ccache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = gssapi.Name(principal, gssapi.NameType.kerberos_principal)
+    credentials = gssapi.raw.acquire_cred_with_password(name, password.encode(), usage="initiate").creds
+    gssapi.raw.store_cred_into({"ccache": f"FILE:{ccache}"}, credentials, usage="initiate", overwrite=True)
 
 
 def sign_out(*, principal: str) -> None:

@@ -1,7 +1,7 @@
 """The domain controller's agent: starts Samba from a provisioned snapshot and reads the KDC's log.
 
-`provision` makes that snapshot once for an image; `prepare` copies it and gives krbtgt, the administrator and
-every member a new secret, so that two labs share none of these keys.
+`provision` makes that snapshot once for an image; `prepare` copies it and gives krbtgt, the domain controller itself,
+the administrator and every member a new secret, so that two labs share no key.
 """
 
 import base64
@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,6 @@ STATE = Path("/state")
 SNAPSHOT = Path("/snapshot")
 TLS = STATE / "private" / "tls"
 LOG = Path("/var/log/samba/samba.log")
-PRIVILEGED = STATE / "private" / "ldap_priv" / "ldapi"
-"""Where Samba takes the system's own user for the system (in a folder that only he can enter)."""
 ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
 """Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
 FOR_MEMBERS = ("smbd", "winbindd")
@@ -35,10 +34,11 @@ _samba: list["subprocess.Popen[bytes]"] = []
 
 
 def provision(*, realm: str, domain: str, host: str, address: str, computers: list[dict[str, Any]],
-              records: list[dict[str, Any]], smb_conf: str, password: str) -> None:
+              records: list[dict[str, Any]], smb_conf: str, password: str, functional_level: str,
+              base_schema: str) -> None:
     """Make the domain in the state folder, with every member joined (row A-16: HOST names come first)."""
+    from samba import dsdb
     from samba.auth import system_session
-    from samba.dsdb import DS_DOMAIN_FUNCTION_2016
     from samba.provision import provision as samba_provision
 
     (STATE / "smb.conf").write_text(smb_conf)
@@ -47,7 +47,8 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
     result = samba_provision(
         logger, system_session(), smbconf=str(STATE / "smb.conf"), realm=realm, domain=domain, hostname=host,
         hostip=address, adminpass=password, serverrole="active directory domain controller",
-        dns_backend="SAMBA_INTERNAL", dom_for_fun_level=DS_DOMAIN_FUNCTION_2016, base_schema="2019",
+        dns_backend="SAMBA_INTERNAL", dom_for_fun_level=getattr(dsdb, f"DS_DOMAIN_FUNCTION_{functional_level}"),
+        base_schema=base_schema,
         skip_sysvolacl=True,  # without root the file system takes no such ACL
     )
     _name_group()
@@ -96,18 +97,21 @@ def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) ->
     samdb.setpassword(f"(sAMAccountName={name.upper()}$)", password)
 
 
-def prepare(*, address: str, prefix: int, host: str, realm: str, passwords: dict[str, str]) -> dict[str, Any]:
-    """Start Samba on a copy of the domain, and give accounts these passwords before anybody is told of it.
+def prepare(*, address: str, prefix: int, host: str, realm: str, domain: str,
+            passwords: dict[str, str]) -> dict[str, Any]:
+    """Start Samba on a copy of the domain in which each of these accounts has this password.
 
     Gives each account's key version, and the domain's SID.
     """
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
     _make_certificate(f"{host}.{realm.lower()}")
+    base = ",".join(f"DC={each}" for each in realm.split("."))
+    _change_secrets(passwords, host=host, domain=domain, base=base)
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.touch()
     _run_samba()
-    return _change_secrets(passwords, realm)
+    return _about(passwords, base)
 
 
 def start(*, address: str) -> None:
@@ -151,17 +155,47 @@ def _serve_members() -> None:
         )
 
 
-def _change_secrets(passwords: dict[str, str], realm: str) -> dict[str, Any]:
-    """Give accounts these passwords, and krbtgt, whose key signs every TGT, one that nobody has to know."""
-    from doublehop.machine.directory import Directory  # slow to import, and Samba has to read its schema meanwhile
+def _change_secrets(passwords: dict[str, str], *, host: str, domain: str, base: str) -> None:
+    """Give accounts these passwords; krbtgt, whose key signs every TGT, and this machine get some nobody has to know.
 
-    base = ",".join(f"DC={each}" for each in realm.lower().split("."))
-    directory = until("the directory", 30, lambda: Directory.on_this_machine(PRIVILEGED))
-    directory.set_password(directory.find("krbtgt", base), secrets.token_urlsafe(48))
-    versions = {name: directory.set_password(directory.find(name, base), each) for name, each in passwords.items()}
-    about = {"versions": versions, "sid": directory.sid(base)}
-    directory.close()
-    return about
+    Samba reads its own machine's password when it starts, so all of it happens before, in the files it starts from.
+    """
+    own = secrets.token_urlsafe(48)
+    accounts = {f"CN=krbtgt,CN=Users,{base}": secrets.token_urlsafe(48),
+                f"CN={host.upper()},OU=Domain Controllers,{base}": own,
+                **{_dn(name, base): each for name, each in passwords.items()}}
+    _modify("sam.ldb", {dn: {"clearTextPassword": each.encode("utf-16-le")} for dn, each in accounts.items()})
+    _modify("secrets.ldb", {f"flatname={domain},cn=Primary Domains": {"secret": own.encode(),
+                                                                      "msDS-KeyVersionNumber": b"2"}})
+
+
+def _dn(account: str, base: str) -> str:
+    return f"CN={account[:-1]},CN=Computers,{base}" if account.endswith("$") else f"CN={account},CN=Users,{base}"
+
+
+def _modify(database: str, entries: dict[str, dict[str, bytes]]) -> None:
+    """Replace values in one of Samba's databases, through the modules that derive keys and keytabs from them."""
+    run("ldbmodify", *_database(database), stdin="\n".join(
+        f"dn: {dn}\nchangetype: modify\n" + "-\n".join(
+            f"replace: {name}\n{name}:: {base64.b64encode(value).decode()}\n" for name, value in attributes.items())
+        for dn, attributes in entries.items()
+    ))
+
+
+def _database(name: str) -> tuple[str, ...]:
+    return f"--configfile={STATE}/smb.conf", "-H", f"{STATE}/private/{name}"
+
+
+def _about(accounts: Iterable[str], base: str) -> dict[str, Any]:
+    """Each account's key version and the domain's SID, as the domain's own files say."""
+    named = "".join(f"(sAMAccountName={each})" for each in accounts)
+    found = run("ldbsearch", *_database("sam.ldb"), "-b", base, f"(|(distinguishedName={base}){named})",
+                "sAMAccountName", "msDS-KeyVersionNumber", "objectSid")
+    entries = [dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line)
+               for entry in found.split("\n\n")]
+    return {"sid": next(each["objectSid"] for each in entries if each.get("dn", "").lower() == base.lower()),
+            "versions": {each["sAMAccountName"]: int(each["msDS-KeyVersionNumber"])
+                         for each in entries if "sAMAccountName" in each}}
 
 
 def _make_certificate(name: str) -> None:

@@ -7,15 +7,11 @@ same LDAP serves Samba and Windows AD: LDAPS, a simple bind, standard operations
 import base64
 import ssl
 import struct
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPCommunicationError, LDAPNoSuchObjectResult, LDAPOperationResult
-from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.protocol.microsoft import security_descriptor_control
-from ldap3.utils.conv import escape_filter_chars
 
 Change = dict[str, Any]
 
@@ -25,6 +21,7 @@ GENERIC_ALL = 0x000F01FF
 MANAGED_PASSWORD = "msDS-ManagedPassword"
 PASSWORD_BYTES = 256
 KEY_VERSION = "msDS-KeyVersionNumber"
+ACCESS_ALLOWED = 0
 DACL_ONLY = 4
 """Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
@@ -37,32 +34,17 @@ class Directory:
         self._connection = connection
 
     @classmethod
-    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20) -> "Directory":
-        """Connect by LDAPS with a simple bind."""
+    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20,
+                  authorities: str = "") -> "Directory":
+        """Connect by LDAPS with a simple bind; `authorities` is a file of those who may have signed the certificate."""
         # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
-        tls = ldap3.Tls(validate=ssl.CERT_NONE)
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED if authorities else ssl.CERT_NONE, ca_certs_file=authorities or None)
         server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
-        return cls._reached(lambda: ldap3.Connection(
-            server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
-            check_names=False,
-        ))
-
-    @classmethod
-    def on_this_machine(cls, socket: Path, seconds: float = 20) -> "Directory":
-        """Connect by a Unix socket that only the system's own user reaches, and which makes him the system."""
-        server = ldap3.Server(f"ldapi://{socket}", get_info=ldap3.NONE, connect_timeout=seconds)
-
-        def connect() -> ldap3.Connection:
-            connection = ldap3.Connection(server, raise_exceptions=True, receive_timeout=seconds, check_names=False)
-            connection.open(read_server_info=False)
-            return connection
-
-        return cls._reached(connect)
-
-    @classmethod
-    def _reached(cls, connect: Callable[[], ldap3.Connection]) -> "Directory":
         try:
-            return cls(connect())
+            return cls(ldap3.Connection(
+                server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
+                check_names=False,
+            ))
         except LDAPCommunicationError as failure:
             raise ConnectionError(str(failure)) from failure
 
@@ -70,20 +52,11 @@ class Directory:
         """End the connection."""
         self._connection.unbind()
 
-    def find(self, account: str, base: str) -> str:
-        """The DN of an account, by its sAMAccountName."""
-        wanted = f"(sAMAccountName={escape_filter_chars(account)})"
-        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=[])
-        return str(next(each["dn"] for each in self._connection.response if "dn" in each))
-
-    def sid(self, dn: str) -> str:
-        """The SID of an entry, in its form `S-1-5-21-...`."""
-        return str(format_sid(self._raw(dn, ["objectSid"])["objectSid"][0]))
-
-    def set_password(self, dn: str, password: str) -> int:
-        """Give an account a new password; gives the version of its new keys."""
-        self._connection.modify(dn, {"unicodePwd": [(ldap3.MODIFY_REPLACE, [f'"{password}"'.encode("utf-16-le")])]})
-        return int(self._raw(dn, [KEY_VERSION])[KEY_VERSION][0])
+    def search(self, base: str, wanted: str, attributes: list[str]) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """Every entry below a base that a filter takes, with its DN and the values of some attributes."""
+        self._connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=attributes)
+        return [(str(each["dn"]), {name: list(each["raw_attributes"].get(name, [])) for name in attributes})
+                for each in self._connection.response if "dn" in each]
 
     def apply(self, changes: list[Change]) -> list[Change]:
         """Do the changes in order; gives those that undo them, in the order to be done.
@@ -113,13 +86,14 @@ class Directory:
 
     def read(self, dn: str, attributes: list[str]) -> dict[str, list[str]]:
         """The values of some attributes of one entry, binary ones as base64."""
-        return {name: [_shown(each) for each in values] for name, values in self._raw(dn, attributes).items()}
+        return {name: [_shown(each) for each in values] for name, values in self.raw(dn, attributes).items()}
 
     def binary_sid(self, dn: str) -> bytes:
         """What an entry is called in access lists, in whichever directory these are."""
-        return self._raw(dn, ["objectSid"])["objectSid"][0]
+        return self.raw(dn, ["objectSid"])["objectSid"][0]
 
-    def _raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+    def raw(self, dn: str, attributes: list[str]) -> dict[str, list[bytes]]:
+        """The values of some attributes of one entry, as they are."""
         self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=attributes)
         found = self._connection.response[0]["raw_attributes"]
         return {name: list(found.get(name, [])) for name in attributes}
@@ -138,7 +112,7 @@ class Directory:
 
     def _exists(self, dn: str) -> bool:
         try:
-            self._raw(dn, ["objectClass"])
+            self.raw(dn, ["objectClass"])
         except LDAPNoSuchObjectResult:
             return False
         return True
@@ -160,35 +134,29 @@ class Directory:
 
     def _modify(self, change: Change) -> list[Change]:
         name = change["attribute"]
-        before = self._raw(change["dn"], [name])[name]
+        before = self.raw(change["dn"], [name])[name]
         values = [_value(each) for each in change["values"]]
         self._connection.modify(change["dn"], {name: [(MODIFICATIONS[change["how"]], values)]})
-        return [self._restoring(change["dn"], name, before)]
+        return [_restoring(change["dn"], {name: before})]
 
     def _set(self, change: Change) -> list[Change]:
         """Give some attributes of an entry these values, and no others."""
-        before = self._raw(change["dn"], [*change["attributes"]])
+        before = self.raw(change["dn"], [*change["attributes"]])
         self._connection.modify(change["dn"], {
             name: [(ldap3.MODIFY_REPLACE, [_value(each) for each in values])]
             for name, values in change["attributes"].items()})
-        restored = {name: [_encoded(each) for each in values] for name, values in before.items()}
-        return [{**change, "attributes": restored}]
+        return [_restoring(change["dn"], before)]
 
     def _keep(self, change: Change) -> list[Change]:
         """Change nothing; what is there now is what undoing comes back to."""
-        name = change["attribute"]
-        return [self._restoring(change["dn"], name, self._raw(change["dn"], [name])[name])]
-
-    def _restoring(self, dn: str, name: str, values: list[bytes]) -> Change:
-        return {"do": "modify", "how": "replace", "dn": dn, "attribute": name,
-                "values": [_encoded(each) for each in values]}
+        return [_restoring(change["dn"], self.raw(change["dn"], [change["attribute"]]))]
 
     def managed_password(self, dn: str) -> bytes:
         """The current password of a gMSA, if this connection's account may have it.
 
         Raises PermissionError otherwise: the directory then answers as if there were no such attribute.
         """
-        values = self._raw(dn, [MANAGED_PASSWORD])[MANAGED_PASSWORD]
+        values = self.raw(dn, [MANAGED_PASSWORD])[MANAGED_PASSWORD]
         if not values:
             raise PermissionError(f"the directory hands out no managed password of {dn}")
         return current_password(values[0])
@@ -201,7 +169,7 @@ class Directory:
 
     def _give_full_control(self, change: Change) -> list[Change]:
         """Put some principals into an account's access control list; it goes with the account."""
-        sids = [self._raw(each, ["objectSid"])["objectSid"][0] for each in change["principals"]]
+        sids = [self.binary_sid(each) for each in change["principals"]]
         name, dn, dacl = "nTSecurityDescriptor", change["dn"], security_descriptor_control(sdflags=DACL_ONLY)
         self._connection.search(dn, "(objectClass=*)", search_scope=ldap3.BASE, attributes=[name], controls=dacl)
         before = self._connection.response[0]["raw_attributes"][name][0]
@@ -241,6 +209,20 @@ def allowing(sids: list[bytes]) -> bytes:
     return header + OWNER_SYSTEM + acl
 
 
+def allowed_by(descriptor: bytes) -> list[bytes]:
+    """The SIDs that a descriptor's access control list grants something to (MS-DTYP 2.4.4.2)."""
+    start = struct.unpack_from("<BBHIIII", descriptor)[6]
+    if not start:
+        return []
+    count, at, found = struct.unpack_from("<BBHHH", descriptor, start)[3], start + 8, []
+    for _ in range(count):
+        kind, _, length = struct.unpack_from("<BBH", descriptor, at)
+        if kind == ACCESS_ALLOWED:
+            found.append(descriptor[at + 8 : at + length])
+        at += length
+    return found
+
+
 def _entries(sids: list[bytes]) -> bytes:
     """ACCESS_ALLOWED_ACEs (MS-DTYP 2.4.4.2), full access for each."""
     return b"".join(struct.pack("<BBHI", 0, 0, 8 + len(sid), GENERIC_ALL) + sid for sid in sids)
@@ -261,6 +243,12 @@ def current_password(blob: bytes) -> bytes:
     if version != 1 or length != len(blob) or current + PASSWORD_BYTES > length:
         raise ValueError("not a managed password that MS-ADTS describes")
     return blob[current : current + PASSWORD_BYTES]
+
+
+def _restoring(dn: str, before: dict[str, list[bytes]]) -> Change:
+    """The change that gives some attributes of an entry the values they had."""
+    return {"do": "set", "dn": dn,
+            "attributes": {name: [_encoded(each) for each in values] for name, values in before.items()}}
 
 
 def _value(given: str | dict[str, str]) -> bytes:

@@ -39,14 +39,14 @@ def ask_by_ntlm(session: requests.Session, url: str, scheme: str, logon: dict[st
     """
     user = f"{logon['domain']}\\{logon['user']}"
     context = spnego.client(username=user, password=logon["password"], protocol="ntlm")
-    token = context.step()
+    challenge = None
     while True:
+        token = context.step(challenge) or b""
         header = {"Authorization": f"{scheme} {base64.b64encode(token).decode()}"}
         response = session.get(url, timeout=SECONDS, headers=header, auth=_as_given)
         challenge = _challenge(response, scheme)
         if not challenge or context.complete:
             return response
-        token = context.step(challenge)
 
 
 def _as_given(request: Any) -> Any:

@@ -74,6 +74,8 @@ class Provider(Protocol):
 PROVIDERS: Mapping[str, str] = {
     "local": "doublehop.providers.local:LocalProvider",
     "docker": "doublehop.providers.docker:DockerProvider",
+    "vagrant": "doublehop.providers.vagrant:VagrantProvider",
+    "existing": "doublehop.providers.existing:ExistingProvider",
     "fake": "doublehop.providers.fake:FakeProvider",
 }
 """Name to constructor, imported when asked for: a provider's own dependencies are its own matter."""

@@ -32,7 +32,7 @@ from doublehop.providers.docker_image import machine_image, shown_versions, snap
 from doublehop.providers.entered import EnteredMachine
 from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
 from doublehop.run import Conversation
-from doublehop.topology import Topology
+from doublehop.topology import NETWORKS, Topology
 
 LABEL = "doublehop.lab"
 """On everything a lab makes; its value is the lab's id."""
@@ -49,15 +49,12 @@ CAPABILITIES = {
     "KILL": "an agent ends what it started under another user",
 }
 """All that a container may do beyond an ordinary process, and why; the rest of Docker's own set is dropped."""
-FIRST_PROGRAM = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
-                "ip route flush default; echo ready; cat >/dev/null; exit"
-"""Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is.
-
-It says so, and stays as long as its standard input.
-"""
+OWN_FILES = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
+            "ip route flush default"
+"""Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is."""
+FIRST_PROGRAM = f"{OWN_FILES}; echo ready; cat >/dev/null; exit"
+"""It says that the machine is there, and stays as long as its standard input."""
 SECONDS_TO_START = 30
-NETWORKS = 32
-"""How many labs can run side by side: each has a network of its own, because engines refuse overlapping ones."""
 
 
 class DockerMachine(EnteredMachine):
@@ -97,7 +94,7 @@ class DockerProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        return shown_versions(topology.image)
+        return image.versions(topology, shown_versions)
 
     @contextmanager
     def up(self, topology: Topology, provision: Provision, progress: Progress) -> Iterator[Site]:
@@ -106,17 +103,22 @@ class DockerProvider:
         if problems:
             raise HostError("; ".join(problems))
         with _engine() as engine, _told(), ExitStack() as stack:
-            root = machine_image(engine, topology.image, progress)
-            network, own = stack.enter_context(_network(engine, topology))
-            wires = _Wires(engine, network, stack)
+            roots = {spec: machine_image(engine, spec, progress)
+                     for spec in (topology.image, topology.dc_image) if spec}
+            network, own = stack.enter_context(_network(engine, topology, self.name))
+            wires = self.wires(engine, network, stack)
 
             def add(asked: Topology) -> dict[str, Machine]:
-                images = dict.fromkeys(asked.machines, root)
+                images = {name: roots[asked.image_of(name)] for name in asked.machines}
                 for name in (asked.only(Role.DOMAIN_CONTROLLER), asked.only(Role.BACK_END)):
-                    images[name] = _snapshot(wires, root, asked, name, provision, progress)
+                    images[name] = _snapshot(wires, images[name], asked, name, provision, progress)
                 return wires.started(asked, images)
 
             yield Site(own, add(own), add)
+
+    def wires(self, engine: docker.DockerClient, network: Network, stack: ExitStack) -> "Wires":
+        """Who starts this lab's containers."""
+        return Wires(engine, network, stack)
 
     def sweep(self) -> Sequence[str]:
         """Remove the containers and networks of this user's killed runs."""
@@ -130,9 +132,14 @@ class DockerProvider:
         return gone
 
 
+def engine_host() -> str:
+    """The engine that is spoken to."""
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
 def _command() -> list[str]:
     """The `docker` command, speaking to the engine that the library speaks to."""
-    return ["docker", "--host", os.environ.get("DOCKER_HOST") or DEFAULT_HOST]
+    return ["docker", "--host", engine_host()]
 
 
 @contextmanager
@@ -141,7 +148,7 @@ def _engine() -> Iterator[docker.DockerClient]:
 
     Raises HostError when none answers.
     """
-    where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    where = engine_host()
     try:
         client = docker.from_env()
         client.ping()
@@ -164,13 +171,12 @@ def _told() -> Iterator[None]:
 
 
 @contextmanager
-def _network(engine: docker.DockerClient, topology: Topology) -> Iterator[tuple[Network, Topology]]:
+def _network(engine: docker.DockerClient, topology: Topology, provider: str) -> Iterator[tuple[Network, Topology]]:
     """A network of the lab's own, on the topology's addresses or the next that no other lab has."""
-    with claims.claimed(DockerProvider.name) as lab:
+    with claims.claimed(provider) as lab:
         try:
             for number in range(NETWORKS):
-                first = int(topology.network.network_address) + number * topology.network.num_addresses
-                own = topology.moved_to(IPv4Network((first, topology.network.prefixlen)))
+                own = topology.beside(number)
                 network = _network_at(engine, lab, own.network)
                 if network is not None:
                     yield network, own
@@ -179,7 +185,7 @@ def _network(engine: docker.DockerClient, topology: Topology) -> Iterator[tuple[
                            "those of killed runs")
         finally:
             _remove(engine, lab)
-            claims.forget(DockerProvider.name, lab)
+            claims.forget(provider, lab)
 
 
 def _network_at(engine: docker.DockerClient, lab: str, subnet: IPv4Network) -> Network | None:
@@ -221,7 +227,7 @@ def _end(container: Container) -> None:
             container.wait(condition="removed", timeout=SECONDS_TO_START)
 
 
-def _snapshot(wires: "_Wires", root: str, topology: Topology, name: str, provision: Provision,
+def _snapshot(wires: "Wires", root: str, topology: Topology, name: str, provision: Provision,
               progress: Progress) -> str:
     """The image that a machine starts from: made once by its own agent, in a container of its own."""
     key = image.snapshot_key(root, topology, name)
@@ -238,12 +244,17 @@ def _snapshot(wires: "_Wires", root: str, topology: Topology, name: str, provisi
 
 
 @dataclass(frozen=True, slots=True)
-class _Wires:
+class Wires:
     """A lab's network, and what is taken down with it."""
 
     engine: docker.DockerClient
     network: Network
     stack: ExitStack
+
+    @property
+    def lab(self) -> str:
+        """The lab's id."""
+        return str(self.network.attrs["Labels"][LABEL])
 
     def started(self, topology: Topology, images: Mapping[str, str]) -> dict[str, Machine]:
         """Start every machine of a topology side by side."""
@@ -253,7 +264,7 @@ class _Wires:
 
     def start(self, name: str, topology: Topology, from_image: str) -> tuple[DockerMachine, Container]:
         """Start one machine; the lab's end is its end."""
-        lab = self.network.attrs["Labels"][LABEL]
+        lab = self.lab
         spec = topology.machines[name]
         api = self.engine.api
         made = api.create_container(
@@ -267,12 +278,17 @@ class _Wires:
                 {self.network.name: EndpointConfig(api.api_version, ipv4_address=str(spec.address))}),
         )
         container = self.engine.containers.get(made["Id"])
-        container.put_archive("/opt/doublehop", _files(topology.files_for(name)))
+        furnish(container, topology, name)
         first = Conversation([*_command(), "start", "--attach", "--interactive", container.id])
         self.stack.callback(first.kill)
         if first.receive(SECONDS_TO_START) is None:
             raise LabError(f"{name} did not start: " + "\n".join(first.log()))
         return DockerMachine(name, spec.role, container.name), container
+
+
+def furnish(container: Container, topology: Topology, name: str) -> None:
+    """Put our code into a machine, and what its own files are to say."""
+    container.put_archive("/opt/doublehop", _files(topology.files_for(name)))
 
 
 def _files(texts: Mapping[str, str]) -> bytes:

@@ -33,15 +33,20 @@ def machine_image(engine: docker.DockerClient, spec: ImageSpec, progress: Progre
             progress(f"building the docker image from {base} (once)")
             try:
                 engine.images.build(path=str(LAB), dockerfile=str(DOCKERFILE.relative_to(LAB)), tag=tag,
-                                    buildargs={"BASE": base}, rm=True, forcerm=True)
+                                    buildargs=_arguments(spec, base), rm=True, forcerm=True)
             except BuildError as failure:
                 said = "".join(each.get("stream", "") for each in failure.build_log).splitlines()[-15:]
                 raise LabError("the docker image could not be built:\n" + "\n".join([*said, str(failure)])) from failure
             found = engine.images.get(tag).id
+        engine.api.tag(found, f"{REPOSITORY}/machine", spec.release, force=True)  # for compose.yaml
         if not _versions_file(spec).exists():
             status = engine.containers.run(tag, ["cat", "/var/lib/dpkg/status"], remove=True, network_mode="none")
             _versions_file(spec).write_text(json.dumps(image.versions_in(status.decode())))
     return found
+
+
+def _arguments(spec: ImageSpec, base: str) -> dict[str, str]:
+    return {"BASE": base, "WITHOUT": " ".join(spec.without), "APT": spec.apt}
 
 
 def _find(engine: docker.DockerClient, tag: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,6 +20,8 @@ ENVIRONMENT = {
 }
 WRITABLE = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root")
 """Folders in memory: what a machine writes there goes with it."""
+DC_SAMBA = "Samba of the domain controllers"
+"""How it is called where these are of another release than the other machines."""
 SHOWN_PACKAGES = {"samba": "Samba", "postgresql-17": "PostgreSQL", "libkrb5-3": "MIT krb5"}
 
 _BUILD = LAB / "image" / "build"
@@ -31,8 +33,8 @@ def built(spec: ImageSpec, progress: Progress) -> Path:
     def build(path: Path) -> None:
         progress(f"building the lab image from Debian {spec.release} (once, about a minute)")
         process = subprocess.Popen(
-            [_BUILD, spec.release, packages(spec), path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace",
+            [_BUILD, spec.release, packages(spec), path, " ".join(spec.without), spec.apt],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
         )
         assert process.stderr is not None
         last: list[str] = []
@@ -53,7 +55,7 @@ def packages(spec: ImageSpec) -> Path:
 
 def key(spec: ImageSpec) -> str:
     """What an image is kept under."""
-    return cache.key_of(spec.release, packages(spec).read_bytes(), _BUILD.read_bytes())
+    return cache.key_of(spec.release, packages(spec).read_bytes(), _BUILD.read_bytes(), repr((spec.without, spec.apt)))
 
 
 def path(spec: ImageSpec) -> Path:
@@ -69,6 +71,12 @@ def versions_in(status: str) -> Mapping[str, str]:
         if fields.get("Package") in SHOWN_PACKAGES:
             found[SHOWN_PACKAGES[fields["Package"]]] = re.split(r"[+-]", fields["Version"].split(":")[-1])[0]
     return found
+
+
+def versions(topology: Topology, known: Callable[[ImageSpec], Mapping[str, str]]) -> Mapping[str, str]:
+    """What machines run of the programs that matter; `known` says it for one image."""
+    dc = known(topology.dc_image).get("Samba") if topology.dc_image else None
+    return {**known(topology.image), **({DC_SAMBA: dc} if dc else {})}
 
 
 def snapshot_key(root: str, topology: Topology, name: str) -> str:

@@ -22,7 +22,7 @@ from doublehop.providers import Machine, Progress, Provision, Site, image
 from doublehop.providers.entered import EnteredMachine
 from doublehop.providers.image import ENVIRONMENT, PACKAGE, WRITABLE
 from doublehop.run import Conversation, run
-from doublehop.topology import Topology
+from doublehop.topology import ImageSpec, Topology
 
 TOOLS = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "nsenter": "util-linux"}
 SECONDS_TO_START = 10
@@ -38,7 +38,7 @@ class LocalMachine(EnteredMachine):
     def enter(self, *argv: str) -> Sequence[str]:
         """The host's command line for a program in the machine."""
         return [
-            _tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
+            tool("nsenter"), f"--target={self.pid}", "--user", "--mount", "--uts", "--ipc", "--net", "--pid",
             "--preserve-credentials", "--", "env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), *argv,
         ]
 
@@ -66,8 +66,7 @@ class LocalProvider:
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """What the image has of the programs that matter, once it is built."""
-        status = image.path(topology.image) / "var/lib/dpkg/status"
-        return image.versions_in(status.read_text()) if status.exists() else {}
+        return image.versions(topology, _versions)
 
     def sweep(self) -> Sequence[str]:
         """The kernel ends every machine with its run, so nothing is ever left."""
@@ -79,23 +78,30 @@ class LocalProvider:
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
-        root = image.built(topology.image, progress)
+        roots = {spec: image.built(spec, progress) for spec in (topology.image, topology.dc_image) if spec}
         with ExitStack() as stack:
             switch = stack.enter_context(_switch())
 
             def add(topology: Topology) -> dict[str, Machine]:
-                snapshots = {name: _snapshot(topology, name, root, provision, progress)
+                root = {name: roots[topology.image_of(name)] for name in topology.machines}
+                snapshots = {name: _snapshot(topology, name, root[name], provision, progress)
                              for name in (topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.BACK_END))}
                 return _plugged_in(topology, root, snapshots, switch, stack)
 
             yield Site(topology, add(topology), add)
 
 
+def _versions(spec: ImageSpec) -> Mapping[str, str]:
+    status = image.path(spec) / "var/lib/dpkg/status"
+    return image.versions_in(status.read_text()) if status.exists() else {}
+
+
 def _find(tool: str) -> str | None:
     return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
+    """Where a host tool is; raises HostError with the package that has it."""
     found = _find(name)
     if found is None:
         raise HostError(f"missing host tool {name}: run `apt-get install {TOOLS[name]}` as root")
@@ -104,7 +110,7 @@ def _tool(name: str) -> str:
 
 def _switch_argv() -> list[str]:
     return [
-        _tool("bwrap"), "--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL",
+        tool("bwrap"), "--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL",
         "--unshare-net", "--unshare-uts", "--hostname", "switch", "--die-with-parent",
     ]
 
@@ -147,7 +153,7 @@ class _Speaking:
 @contextmanager
 def _switch() -> Iterator["_Switch"]:
     """The process that owns the lab's user namespace and its bridge; it takes lines of `ip -batch`."""
-    with _speaking("switch", _switch_argv(), f"{_tool('ip')} -batch -") as speaking:
+    with _speaking("switch", _switch_argv(), f"{tool('ip')} -batch -") as speaking:
         switch = _Switch(speaking.process, speaking.pid())
         switch.say("link set lo up", "link add br0 type bridge", "link set br0 up")
         yield switch
@@ -169,13 +175,13 @@ class _Switch:
         self.say(f"link add {name} type veth peer name eth0 netns {pid}", f"link set {name} master br0 up")
 
 
-def _plugged_in(topology: Topology, root: Path, snapshots: Mapping[str, Path], switch: _Switch,
+def _plugged_in(topology: Topology, roots: Mapping[str, Path], snapshots: Mapping[str, Path], switch: _Switch,
                 stack: ExitStack) -> dict[str, Machine]:
     """Start every machine of a topology side by side, and lay their cables."""
     started = {}
     for name in topology.machines:
         mounts = ["--ro-bind", str(snapshots[name]), "/snapshot"] if name in snapshots else []
-        started[name] = stack.enter_context(_started(name, switch, root, topology, mounts))
+        started[name] = stack.enter_context(_started(name, switch, roots[name], topology, mounts))
     machines: dict[str, Machine] = {}
     for name, each in topology.machines.items():
         pid = started[name].pid()
@@ -190,8 +196,8 @@ def _started(name: str, switch: _Switch, root: Path, topology: Topology,
     """Start one machine."""
     files = [(path, _memory_file(content)) for path, content in topology.files_for(name).items()]
     sandbox = [
-        _tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
-        _tool("bwrap"), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc",
+        tool("nsenter"), f"--target={switch.pid}", "--user", "--net", "--preserve-credentials", "--",
+        tool("bwrap"), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc",
         *(part for each in WRITABLE for part in ("--tmpfs", each)),
         *(part for path, descriptor in files for part in ("--bind-data", str(descriptor), path)),
         "--ro-bind", str(PACKAGE), "/opt/doublehop/doublehop", *mounts,

@@ -112,14 +112,14 @@ def test_a_killed_container_breaks_its_scenario_and_the_next_one_runs_in_a_new_l
 
 
 def test_a_start_that_fails_midway_leaves_nothing(engine, monkeypatch):
-    before, whole = everything(engine), provider._Wires.start
+    before, whole = everything(engine), provider.Wires.start
 
     def start(wires, name, topology, from_image):
         if name == "sql1":
             raise LabError("sql1 would not start")
         return whole(wires, name, topology, from_image)
 
-    monkeypatch.setattr(provider._Wires, "start", start)
+    monkeypatch.setattr(provider.Wires, "start", start)
     with pytest.raises(LabError, match="sql1 would not start"), provider.DockerProvider().up(
             topologies.load(), provision, lambda text: None):
         pass

@@ -4,17 +4,9 @@ import json
 
 import pytest
 
-from doublehop.frontend import (
-    Application,
-    ExtendedProtection,
-    FrontEnd,
-    Pool,
-    PoolIdentity,
-    Site,
-    TokenChecking,
-    WindowsAuthentication,
-)
+from doublehop.frontend import ExtendedProtection, TokenChecking, WindowsAuthentication
 from doublehop.model import Principal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
@@ -48,11 +40,7 @@ json.dump(seen, sys.stdout)
 
 def _portal(checking):
     windows = WindowsAuthentication(useKernelMode=False, extendedProtection=ExtendedProtection(tokenChecking=checking))
-    return FrontEnd(
-        applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-        sites={"Portal": Site(bindings=("https/*:443:{portal}",), windowsAuthentication=windows,
-                              applications={"/": Application(applicationPool="Portal")})},
-    )
+    return portal_site(windows=windows, binding="https/*:443:{portal}")
 
 
 @pytest.fixture

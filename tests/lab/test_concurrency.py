@@ -5,24 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
+from doublehop.frontend import WindowsAuthentication
 from doublehop.model import Principal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
 SCRIPT = (Path(__file__).parent / "two_users.py").read_text()
 USERS = ("ann", "ben")
-
-
-def _portal(*, kept):
-    windows = WindowsAuthentication(useKernelMode=False, authPersistNonNTLM=kept)
-    return FrontEnd(
-        applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-        sites={"Portal": Site(
-            bindings=("*:80:{portal}",), windowsAuthentication=windows,
-            applications={"/": Application(applicationPool="Portal", impersonate=True)},
-        )},
-    )
 
 
 @pytest.fixture
@@ -39,7 +29,8 @@ def at_once(lab, directory, front_end, sql, client):
         assert not refusal
 
     def run(*, requests, connections=8, kept, shared=False):
-        front_end.configure(_portal(kept=kept))
+        front_end.configure(portal_site(
+            windows=WindowsAuthentication(useKernelMode=False, authPersistNonNTLM=kept), impersonate=True))
         wanted = {
             "host": directory.fill("{portal}"), "requests": requests, "connections": connections, "shared": shared,
             "users": {each: f"FILE:/run/ccaches/{bench.scope.principal(each)}" for each in USERS},

@@ -4,18 +4,12 @@ import json
 
 import pytest
 
-from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
 from doublehop.model import Principal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
-PORTAL = FrontEnd(
-    applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-    sites={"Portal": Site(
-        bindings=("*:80:{portal}",), applications={"/": Application(applicationPool="Portal")},
-        windowsAuthentication=WindowsAuthentication(useKernelMode=False),
-    )},
-)
+PORTAL = portal_site()
 
 # Runs in the client machine. DCE style makes Kerberos take three legs (RFC 4757 section 7.1): the caller has
 # proven nothing before the third, which has to come on the connection of the first.

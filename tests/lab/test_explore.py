@@ -3,7 +3,6 @@
 import pytest
 
 from doublehop import catalogue, departures
-from doublehop import topology as topologies
 from doublehop.model import VerdictKind
 
 
@@ -23,6 +22,6 @@ def test_explore_refuses_a_folder_that_is_not_there(doublehop):
 @pytest.mark.parametrize("departure", departures.load(), ids=lambda each: each.id)
 def test_a_departure_is_still_true_here(departure, lab_session):
     """When this fails, the lab may have become more like Windows: then the departure goes, with its rule."""
-    known = {each.id: each for each in catalogue.load(topologies.load())}
+    known = {each.id: each for each in catalogue.load(lab_session.topology)}
     for name in departure.scenarios:
         assert lab_session.run(known[name]).verdict.kind is VerdictKind.AGREED, f"{departure.here}: not seen any more"

@@ -2,19 +2,12 @@
 
 import pytest
 
-from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
 from doublehop.model import ClientProfile, Principal, Zone
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
-PORTAL = FrontEnd(
-    applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-    sites={"Portal": Site(
-        bindings=("*:80:{portal}",),
-        applications={"/": Application(applicationPool="Portal", impersonate=True)},
-        windowsAuthentication=WindowsAuthentication(useKernelMode=False),
-    )},
-)
+PORTAL = portal_site(impersonate=True)
 
 
 @pytest.fixture

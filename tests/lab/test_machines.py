@@ -91,12 +91,32 @@ def test_the_domain_controller_serves_what_members_need(lab, host):
         assert f"{address_of_dc(lab)}:{port}\n" in listening + "\n"
 
 
-def test_every_lab_has_its_own_secrets(lab, doublehop):
-    """The domain comes from one snapshot; its keys do not."""
-    own = {each.password for each in lab.secrets.values()}
-    assert len(own) == len(lab.secrets)
-    kvno = lab.client.ask("read", dn=f"CN=krbtgt,CN=Users,{lab.topology.base_dn}", attributes=["msDS-KeyVersionNumber"])
-    assert int(kvno["msDS-KeyVersionNumber"][0]) > 1, "krbtgt's key is not the snapshot's"
+def test_no_account_of_a_lab_has_the_snapshots_key(lab, host):
+    """The domain comes from one snapshot; its keys do not, krbtgt's and the domain controller's own included."""
+    def keys(state):
+        found = host(lab.topology.only(Role.DOMAIN_CONTROLLER)).check_output(
+            f"umask 077; cp '{state}/private/sam.ldb.d/{lab.topology.base_dn.upper()}.ldb' /tmp/partition.ldb"
+            " && ldbsearch -H tdb:///tmp/partition.ldb '(unicodePwd=*)' sAMAccountName unicodePwd"
+            " supplementalCredentials"
+            " && rm /tmp/partition.ldb")
+        entries = [dict(line.split(": ", 1) for line in entry.replace("\n ", "").splitlines() if ": " in line)
+                   for entry in found.split("\n\n")]
+        return {each["sAMAccountName"]: (each["unicodePwd:"], each["supplementalCredentials:"])
+                for each in entries if "sAMAccountName" in each}
+
+    first, own = keys("/snapshot"), keys("/state")
+    assert {"krbtgt", "Administrator", "DC1$", "WEB1$"} < first.keys() <= own.keys()
+    assert not [name for name, (nt_hash, others) in first.items() if nt_hash == own[name][0] or others == own[name][1]]
+    passwords = {each.password for each in lab.secrets.values()}
+    assert len(passwords) == len(lab.secrets)
+
+
+def test_the_domain_controller_knows_its_own_new_password(lab, host):
+    """What Samba keeps of its own account, the directory's key and the keytab, are one password's."""
+    dc = host(lab.topology.only(Role.DOMAIN_CONTROLLER))
+    sign_in = "KRB5CCNAME=MEMORY: kinit -k -t /state/private/secrets.keytab 'DC1$'"
+    assert dc.run(sign_in).rc == 0
+    assert dc.run(sign_in.replace("/state", "/snapshot")).rc != 0, "the snapshot's is nobody's any more"
 
 
 ASK_NETLOGON = """

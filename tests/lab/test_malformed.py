@@ -7,22 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from doublehop.frontend import Application, FrontEnd, HttpSys, Pool, PoolIdentity, Site, WindowsAuthentication
+from doublehop.frontend import HttpSys
 from doublehop.model import Principal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
 SEND = (Path(__file__).parent / "send_headers.py").read_text()
 NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0" + bytes(24)
 SPNEGO_START = bytes.fromhex("60820100 0606 2b0601050502 a0820100".replace(" ", ""))
-PORTAL = FrontEnd(
-    applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-    sites={"Portal": Site(
-        bindings=("*:80:{portal}",), applications={"/": Application(applicationPool="Portal")},
-        windowsAuthentication=WindowsAuthentication(useKernelMode=False),
-    )},
-    httpSys=HttpSys(MaxFieldLength=65534, MaxRequestBytes=1 << 20),
-)
+PORTAL = portal_site(limits=HttpSys(MaxFieldLength=65534, MaxRequestBytes=1 << 20))
 
 
 @pytest.fixture

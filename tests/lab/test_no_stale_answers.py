@@ -7,19 +7,12 @@ reference front end keep neither, and a lab in which they did would judge the co
 import pytest
 
 from doublehop import directory as changes
-from doublehop.frontend import Application, FrontEnd, Pool, PoolIdentity, Site, WindowsAuthentication
 from doublehop.model import Principal
+from tests.lab.portal import portal_site
 
 pytestmark = pytest.mark.delegation
 
-PORTAL = FrontEnd(
-    applicationPools={"Portal": Pool(identityType=PoolIdentity.SpecificUser, userName="pool")},
-    sites={"Portal": Site(
-        bindings=("*:80:{portal}",),
-        applications={"/": Application(applicationPool="Portal", impersonate=True)},
-        windowsAuthentication=WindowsAuthentication(useKernelMode=False),
-    )},
-)
+PORTAL = portal_site(impersonate=True)
 LIST, SPNS = "msDS-AllowedToDelegateTo", "servicePrincipalName"
 BACK_END, SPN = "MSSQLSvc/{sql1}", "HTTP/{portal}"
 

@@ -16,12 +16,13 @@ LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
     "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
              "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
-             "departures", "aside", "draw", "draw_ways", "generated", "front_ends"],
+             "departures", "aside", "draw", "draw_ways", "generated", "releases",
+             "inventory", "inventory_file", "facts", "holding", "front_ends"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates", "explore", "partner", "setup", "dotnet"],
-    "faces": ["pytest_plugin", "cli", "__main__"],
+            "certificates", "explore", "partner", "setup", "compose", "existing", "dotnet"],
+    "faces": ["pytest_plugin", "cli", "standing", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""
 
@@ -29,7 +30,7 @@ MACHINE = "machine"
 """What runs inside a machine: it imports values and itself, and nobody imports it."""
 
 SLEEPERS = {"wait", "machine.agent"}
-STARTERS = {"run", "providers.image", "cli"}
+STARTERS = {"run", "providers.image", "providers.vagrant_state", "cli"}
 
 
 def _name(path: Path) -> str:

@@ -78,7 +78,7 @@ REFUSED = {
     "partner with a taken name": ("[partner.machines.sql2]", "[partner.machines.sql1]",
                                   "partner.machines.sql1: a machine of the other domain has this name already"),
     "no image": ('[image]', "[machines.image]", "image: Field required"),
-    "bad syntax": ('[image]', "[image", "(at line 7, column 7)"),
+    "bad syntax": ('[image]', "[image", "(at line 9, column 7)"),
 }
 
 

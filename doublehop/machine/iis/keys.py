@@ -52,6 +52,10 @@ class Account:
         """What accepts tickets for the account and nothing else: all that is left of it without a KDC."""
         return gssapi.Credentials(usage="accept", store={"keytab": self.keytab})
 
+    def examiner(self) -> gssapi.Credentials:
+        """What reads a refused token once more for the reason: without the record of those seen, where it is by now."""
+        return gssapi.Credentials(usage="accept", store={"keytab": self.keytab, "rcache": "none:"})
+
     def sign_in(self) -> None:
         """Get the account's TGT, as a service does when it starts."""
         self.initiator().inquire(lifetime=True)

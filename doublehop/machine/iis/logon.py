@@ -71,7 +71,8 @@ class Logon:
         if self.opens_with is None:
             return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", "the worker process has no account in the domain"))
         try:
-            connection.exchange = connection.exchange or Exchange(_accepting(self.opens_with), channel)
+            connection.exchange = connection.exchange or Exchange(
+                _accepting(self.opens_with), self.opens_with.examiner, channel)
         except gssapi.exceptions.GSSError as failure:
             return Leg(refusal=Refusal("SEC_E_NO_CREDENTIALS", str(failure)))
         return connection.exchange.step(token)

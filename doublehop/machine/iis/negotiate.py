@@ -5,6 +5,7 @@ It opens tickets with whatever key it is given and says what it found; it decide
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gssapi
@@ -63,10 +64,11 @@ class Channel:
 
 
 class Exchange:
-    """One authentication in progress on one connection."""
+    """One authentication in progress on one connection; `examiner` makes what a refused token is read with again."""
 
-    def __init__(self, credentials: gssapi.Credentials, channel: Channel | None = None) -> None:
-        self._credentials = credentials
+    def __init__(self, credentials: gssapi.Credentials, examiner: Callable[[], gssapi.Credentials],
+                 channel: Channel | None = None) -> None:
+        self._examiner = examiner
         self._required = channel is not None and channel.required
         bindings = gssapi.raw.ChannelBindings(application_data=channel.end_point) if channel else None
         self._context = gssapi.SecurityContext(creds=credentials, usage="accept", channel_bindings=bindings)
@@ -89,7 +91,6 @@ class Exchange:
     def close(self) -> None:
         """End the exchange with its connection; the library holds nothing outside this process."""
 
-
     def _unacceptable(self) -> Refusal | None:
         """Why a context that is whole is not good enough here."""
         if self._context.mech != KERBEROS_MECHANISM:
@@ -108,7 +109,7 @@ class Exchange:
         if bindings or from_minor(failure.min_code) in NAMES or inner in {b"", token}:
             return failure
         try:
-            gssapi.SecurityContext(creds=self._credentials, usage="accept").step(inner)
+            gssapi.SecurityContext(creds=self._examiner(), usage="accept").step(inner)
         except gssapi.exceptions.GSSError as told:
             return told
         return failure

@@ -109,7 +109,8 @@ class Server:
         ]
         if self._runner is None:
             server = Listener(
-                self._handle, self._drop, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False
+                self._handle, self._drop, max_field_size=PARSER_LIMIT, max_line_size=PARSER_LIMIT, tcp_keepalive=False,
+                lingering_time=0,  # a body that nobody read ends its connection, as with HTTP.sys (row B-40)
             )
             self._runner = web.ServerRunner(server)
             await self._runner.setup()
@@ -178,6 +179,8 @@ class Server:
         anonymous = endpoint.anonymous.enabled and "Authorization" not in request.headers
         if leg.caller is None and not anonymous:
             return self._challenge(request, endpoint, leg)
+        async for _ in request.content.iter_any():
+            pass  # a page has what was posted before it runs; one that nobody may see leaves it where it is
         asked = [each for each in request.query.get("back_ends", "").split(",") if each]
         unknown = [each for each in asked if each.partition(".")[0] not in self._back_ends]
         if unknown:

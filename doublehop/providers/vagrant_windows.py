@@ -1,0 +1,79 @@
+"""Windows guests, which Vagrant makes with virtualbox, hyperv, libvirt or vmware_desktop.
+
+What is missing on this host names itself before anything is made. Running scenarios in them is not here yet.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from doublehop.errors import HostError
+from doublehop.model import Need
+from doublehop.providers import Progress, Provision, Site
+from doublehop.providers.vagrant_state import plugins
+from doublehop.topology import Topology
+
+
+def _plugin(name: str, remedy: str) -> str:
+    """A sentence about a plugin that is missing, or nothing."""
+    return "" if name in plugins() else f"Vagrant's plugin {name} missing: {remedy}"
+
+
+def _virtualbox() -> str:
+    return "" if shutil.which("VBoxManage") else \
+        "VirtualBox missing (no `VBoxManage` command): install it from https://www.virtualbox.org/wiki/Linux_Downloads"
+
+
+def _hyperv() -> str:
+    return "" if sys.platform == "win32" else \
+        "Hyper-V missing: Vagrant has it on a Windows host only; choose virtualbox, libvirt or vmware_desktop here"
+
+
+def _libvirt() -> str:
+    return _plugin("vagrant-libvirt", "run `apt-get install vagrant-libvirt` as root, or "
+                                      "`vagrant plugin install vagrant-libvirt`")
+
+
+def _vmware_desktop() -> str:
+    return _plugin("vagrant-vmware-desktop", "run `vagrant plugin install vagrant-vmware-desktop` and install its "
+                                             "utility from https://developer.hashicorp.com/vagrant/install/vmware")
+
+
+MISSING: Mapping[str, Callable[[], str]] = {
+    "virtualbox": _virtualbox, "hyperv": _hyperv, "libvirt": _libvirt, "vmware_desktop": _vmware_desktop,
+}
+"""For each of Vagrant's providers, what it lacks here; nothing when it is ready."""
+
+
+class WindowsGuests:
+    """Windows machines of one of Vagrant's providers."""
+
+    name = "vagrant"
+    offers = frozenset(Need)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def check(self) -> Sequence[str]:
+        """What keeps these guests from being made here."""
+        missing = MISSING[self.kind]()
+        return [missing] if missing else []
+
+    def versions(self, topology: Topology) -> Mapping[str, str]:
+        """The Windows that the topology chooses."""
+        return {"Windows Server": topology.windows.server, "Windows": topology.windows.client}
+
+    @contextmanager
+    def up(self, topology: Topology, provision: Provision,  # noqa: ARG002 - the protocol's
+           progress: Progress) -> Iterator[Site]:  # noqa: ARG002
+        """Not here yet.
+
+        Raises HostError.
+        """
+        raise HostError(f"`vagrant up --provider={self.kind}` brings Windows guests up; no scenario runs in them yet")
+        yield
+
+    def sweep(self) -> Sequence[str]:
+        """Guests stay until `vagrant destroy`: making one takes an hour."""
+        return []

@@ -1,0 +1,40 @@
+"""What the Vagrant tests share; without Vagrant or an engine each of them is not run, and says what helps."""
+
+import subprocess
+import sys
+
+import docker
+import pytest
+
+from doublehop import providers
+from doublehop import topology as topologies
+from doublehop.session import Session
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine():
+    """The engine's interface, where Vagrant is there too."""
+    problems = providers.make("vagrant").check()
+    if problems:
+        pytest.skip(f"not run: {'; '.join(problems)}")
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def session():
+    """A session of this test's own."""
+    with Session(providers.make("vagrant"), topologies.load(), lambda text: None) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def doublehop():
+    """Run a doublehop command to its end."""
+
+    def run(*arguments, timeout=240, **options):
+        return subprocess.run([sys.executable, "-m", "doublehop", *arguments], capture_output=True, text=True,
+                              timeout=timeout, check=False, **options)
+
+    return run

@@ -16,12 +16,12 @@ public sealed partial class KerberosTrace(string path, IReadOnlyDictionary<int, 
     /// <summary>The last error since a mark that a ticket was asked for with; nothing when it was given.</summary>
     public (string Name, string Native)? RefusedTicket(long mark)
     {
-        // Before that the process itself signs in; if it cannot, it has no credentials. What is not answered is asked of the
-        // primary KDC too, and there is none here.
-        var (since, wanted) = (Since(mark), "Requesting tickets for");
-        var asked = Request().Split(since[Math.Max(since.LastIndexOf(wanted), 0)..]).Skip(1)
-            .Where(each => !each.StartsWith(" (primary)")).ToArray();
-        return since.Contains(wanted) && asked.Length > 0 && !asked[^1].Contains("Received answer")
+        var since = Since(mark);
+        if (since.Contains("Getting initial credentials") && !since.Contains("Decrypted AS reply"))
+            return null; // the process itself could not sign in, so it has no credentials to ask with
+        // What is not answered is asked of the primary KDC too, and there is none here.
+        var asked = Request().Split(since).Skip(1).Where(each => !each.StartsWith(" (primary)")).ToArray();
+        return asked.Length > 0 && !asked[^1].Contains("Received answer")
             ? (errors.GetValueOrDefault(NoKdcReachable, ""), "no answer to the last request")
             : Last(mark, errors, IsAnswer);
     }

@@ -9,7 +9,8 @@ using Whoami;
 
 if (OperatingSystem.IsWindows())
 {
-    await OnWindows.Serve(JsonSerializer.Deserialize<Settings>(File.ReadAllText("whoami.json"), Settings.Words)!);
+    await OnWindows.Serve(JsonSerializer.Deserialize<Settings>(File.ReadAllText(
+        Path.Combine(AppContext.BaseDirectory, "whoami.json")), Settings.Words)!);
     return;
 }
 if (args is [var address])

@@ -243,6 +243,8 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
         yield Need.NETWORK
     if given.clocks:
         yield Need.CLOCKS
+    if given.credential_guard_on:
+        yield Need.WINDOWS
     of_the_partner = (any(each.domain is Domain.PARTNER for each in given.users.values())
                       or bool(given.computers.keys() & topology.partner.machines.keys()))
     if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):

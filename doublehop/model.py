@@ -27,6 +27,8 @@ class Need(StrEnum):
     """A KDC whose tickets the front end and the back end can open."""
     RBCD = "rbcd"
     """A KDC that reads msDS-AllowedToActOnBehalfOfOtherIdentity (Samba from 4.19; row C-13)."""
+    WINDOWS = "windows"
+    """Windows itself: HTTP.sys, IIS's own accounts, Credential Guard (rows B-01, B-09, C-26)."""
     TWO_FRONT_ENDS = "two-front-ends"
     """A second web server in the same domain."""
     OFFLINE_DIRECTORY = "offline-directory"
@@ -221,6 +223,7 @@ class Given:
     `dc_unreachable_from` names machines that cannot reach the domain controller when
     the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
     signed in and services have started before. `after_sign_in` is what happens to accounts in between.
+    `credential_guard_on` names machines that run Credential Guard, which gives nobody's TGT away (row C-26).
     `trust` is the one with the partner's domain, which is there whenever something is of that domain.
     `restrict_ntlm_in_this_domain = "Deny all"` makes the domain controller refuse every NTLM logon (row E-26).
     """
@@ -239,6 +242,7 @@ class Given:
     dc_unreachable_from: tuple[str, ...] = ()
     clocks: dict[str, str] = field(default_factory=dict)
     after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
+    credential_guard_on: tuple[str, ...] = ()
     trust: Trust = Trust()
     restrict_ntlm_in_this_domain: RestrictNtlm = RestrictNtlm.DISABLE
 

@@ -80,7 +80,7 @@ class DockerProvider:
     """Machines as containers of Docker, or of Podman behind its compatible socket (`DOCKER_HOST`)."""
 
     name = "docker"
-    offers = frozenset(Need)
+    offers = frozenset(Need) - {Need.WINDOWS}
 
     def check(self) -> Sequence[str]:
         """What keeps containers from being started here."""

@@ -4,6 +4,7 @@ import fcntl
 import io
 import ipaddress
 import os
+import re
 import tarfile
 
 import pytest
@@ -96,14 +97,17 @@ def test_another_runs_lab_is_no_leftover(shelf):
 class Host:
     """A host on which commands are noted and an engine may come up."""
 
-    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False):
+    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False, compose=True):
         self.programs, self.packages, self.root, self.sudo = set(programs), packages, root, sudo
+        self.compose = compose
         self.up, self.done = False, []
 
     def run(self, argv, **_):
         if argv[0] == "apt-cache":
             known = argv[-1] in self.packages
             return self._came(0, f"{argv[-1]}:\n  Candidate: 1\n" if known else "")
+        if argv[:2] == ["docker", "compose"]:
+            return self._came(0 if self.compose else 1)
         self.done.append(" ".join(argv))
         if argv[:2] == ["sudo", "-n"] and argv[2] == "true":
             return self._came(0 if self.sudo else 1)
@@ -169,6 +173,22 @@ def test_without_root_setup_says_the_command(on):
     with pytest.raises(HostError, match=r"As root, run:  apt-get update && apt-get install --yes .*docker\.io"):
         setup.set_up("docker", nothing)
     assert host.done == []
+
+
+def test_setup_brings_the_compose_program_to_an_engine_that_is_ready(on):
+    host = on(Host({"docker", "dockerd"}, packages=["docker-compose"], compose=False))
+    host.up = True
+    assert setup.set_up("docker", nothing) == "docker: installed docker-compose"
+
+
+@pytest.mark.parametrize(("host", "why"), [
+    (Host({"docker", "dockerd"}, packages=[], compose=False), "no package docker-compose: docker is ready without it"),
+    (Host({"docker", "dockerd"}, root=False, compose=False), "As root, run:  apt-get update && apt-get install .* "
+                                                             "docker-compose"),
+], ids=["no package", "no root"])
+def test_an_engine_is_ready_without_the_compose_program(on, host, why):
+    on(host).up = True
+    assert re.fullmatch(rf"docker: ready, but for docker compose \(.*{why}\)", setup.set_up("docker", nothing))
 
 
 def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):

@@ -17,25 +17,19 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop import releases
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
-from doublehop.frontend import STRICT, HttpSys
+from doublehop.frontend import STRICT
 from doublehop.model import (
-    Domain,
-    Encryption,
     Expect,
     Given,
     Need,
-    Program,
     Registration,
     Request,
-    RestrictNtlm,
-    Role,
     Scenario,
-    Trust,
     When,
 )
+from doublehop.needs import implied
 from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
-from doublehop.verdict import BEYOND
 
 Tree = dict[str, Any]
 
@@ -132,7 +126,7 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
     tree = _tree(scenario_id, entries, trees, ())
     given: Given = _validated(READ_GIVEN, tree["given"], f"{where}.given")
     when = _when(tree["when"], where)
-    needs = dict.fromkeys([*entry.needs, *_implied_needs(given, when, entry.expect, topology)])
+    needs = dict.fromkeys([*entry.needs, *implied(given, when, entry.expect, topology)])
     scenario = Scenario(
         id=scenario_id, title=entry.title, why=entry.why, sources=entry.sources, given=given, when=when,
         expect=entry.expect, needs=tuple(needs),
@@ -160,7 +154,7 @@ def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
     when = _when(tree["when"], scenario_id)
     scenario = Scenario(
         id=scenario_id, title=scenario_id, why="", sources=(), given=given, when=when,
-        expect=Expect(), needs=tuple(_implied_needs(given, when, Expect(), topology)), raw=tree,
+        expect=Expect(), needs=tuple(implied(given, when, Expect(), topology)), raw=tree,
     )
     check_question(scenario, topology, scenario_id)
     return scenario
@@ -217,58 +211,6 @@ def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-
-def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology) -> Iterator[Need]:
-    principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
-    if any(each.principals_allowed_to_delegate_to_account for each in principals):
-        yield Need.RBCD
-    if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
-        yield Need.TWO_FRONT_ENDS
-    if expect.ntlm or given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
-        yield Need.NTLM
-    if given.duplicate_spns or not all(each.aes_keys for each in principals):
-        yield Need.OFFLINE_DIRECTORY
-    if any(each.managed for each in principals):
-        yield Need.GMSA
-    if any(Encryption.RESOURCE_SID_COMPRESSION_DISABLED in each.supported_encryption_types for each in principals):
-        yield Need.RESOURCE_SIDS
-    cut_off = set(given.dc_unreachable_from)
-    if given.client_hosts or topology.only(Role.CLIENT) in cut_off:
-        yield Need.CLIENT_NETWORK
-    if cut_off - {topology.only(Role.CLIENT)}:
-        yield Need.NETWORK
-    if given.clocks:
-        yield Need.CLOCKS
-    if given.credential_guard_on:
-        yield Need.WINDOWS
-    of_the_partner = (any(each.domain is Domain.PARTNER for each in given.users.values())
-                      or bool(given.computers.keys() & topology.partner.machines.keys()))
-    if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
-        yield Need.TRUST
-    yield from _needs_of_machines_of_our_own(given, when, topology)
-
-
-def _needs_of_machines_of_our_own(given: Given, when: When, topology: Topology) -> Iterator[Need]:
-    """What machines have whose programs and passwords are the lab's; Windows has its own."""
-    if given.proxies:
-        yield Need.REVERSE_PROXY
-    if any(each.httpSys != HttpSys() for each in given.front_ends.values()):
-        yield Need.REQUEST_LIMITS
-    if isinstance(when, Request) and _is_another_client(when):
-        yield Need.OTHER_CLIENTS
-    if given.after_sign_in:
-        yield Need.STANDING_SIGN_INS
-    computers = {*topology.members, *topology.partner.machines}
-    if computers & {*given.after_sign_in} or (isinstance(when, Registration) and when.by.rstrip("$") in computers):
-        yield Need.COMPUTER_PASSWORDS
-
-
-def _is_another_client(request: Request) -> bool:
-    """Whether what asks is not the browser that comes with Windows, under its own policies."""
-    asks = request.client
-    return (request.http2 or asks.basic or asks.program is not Program.BROWSER or bool(asks.encryption_types)
-            or not (asks.honour_ok_as_delegate and asks.channel_binding))
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory, partner
+from doublehop import directory, dotnet, partner
 from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
@@ -39,7 +39,7 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     try:
         with applied(scenario, lab) as standing:
             observation = _probe(scenario, standing, lab)
-        verdict = judge(scenario.expect, observation, standing.scope)
+        verdict = judge(lab.expected(scenario), observation, standing.scope)
     except Refused as failure:
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
     except LabError as failure:
@@ -76,6 +76,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     if Need.TRUST in scenario.needs:
         partner.bring_up(lab)
+    if Need.DOTNET in scenario.needs:
+        dotnet.bring(lab.client.machine, "client")
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = lab.passwords(scope, labels)
     asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []

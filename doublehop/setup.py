@@ -40,6 +40,7 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
+    "aspnet": Tool(packages={"mcs": "mono-mcs", "fastcgi-mono-server4": "mono-fastcgi-server4"}),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
                    elsewhere="DOCKER_HOST", plugins={"compose": "docker-compose"}),
     "vagrant": Tool(packages={"vagrant": "vagrant"},

@@ -25,6 +25,7 @@ import spnego
 import spnego.exceptions
 
 from doublehop.codes import from_minor, name_of
+from doublehop.machine import dotnet
 from doublehop.machine.administrator import administer, attempt, change, read, reconnect
 from doublehop.machine.administrator import start as administrator_of_the_domain
 from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock
@@ -38,7 +39,7 @@ KRB5_LIMITED = Path("/run/krb5-limited.conf")
 AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
-CURL = "curl"
+CURL, DOTNET = "curl", "dotnet"
 STRONGEST_FIRST = ("AES256", "AES128", "RC4")
 TOKEN_START = 4
 """So many letters of a token tell Kerberos from NTLM (row E-23)."""
@@ -135,6 +136,9 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
     if profile["port_in_spn"] and port not in {80, 443}:
         target = f"{target}:{port}"
+    if profile["program"] == DOTNET:
+        answer = dotnet.ask(url, times=times, authority=AUTHORITY, timeout=REQUEST_SECONDS)
+        return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer.get("spn") else {})
     if http2 or profile["program"] == CURL:
         return _ask_with_curl(url, target, profile, http2=http2)
 

@@ -115,7 +115,7 @@ class Host:
         if argv[:2] == ["sudo", "-n"] and argv[2] == "true":
             return self._came(0 if self.sudo else 1)
         if "install" in argv:
-            self.programs |= {"dockerd", "docker"}
+            self.programs |= {"mcs", "fastcgi-mono-server4"} if "mono-mcs" in argv else {"dockerd", "docker"}
         if "start" in argv:
             self.up = "dockerd" in self.programs
         return self._came(0)
@@ -200,6 +200,13 @@ def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):
     with pytest.raises(HostError, match="DOCKER_HOST names it"):
         setup.set_up("docker", nothing)
     assert host.done == []
+
+
+def test_setup_installs_what_runs_the_aspnet_page_and_starts_nothing(on):
+    host = on(Host(packages=("mono-mcs", "mono-fastcgi-server4")))
+    assert setup.set_up("aspnet", nothing) == "aspnet: installed mono-fastcgi-server4, mono-mcs"
+    assert host.done[-1].endswith("mono-fastcgi-server4 mono-mcs")
+    assert setup.set_up("aspnet", nothing) == "aspnet: ready already"
 
 
 class NoRegistry:

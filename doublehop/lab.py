@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doublehop import directory, releases
-from doublehop.errors import AgentFailed, MachineDied, Refused
+from doublehop.errors import AgentFailed, LabError, MachineDied, Refused
 from doublehop.model import Need, Role
 from doublehop.providers import Machine, Progress, Provider
 from doublehop.run import DuplexStream
@@ -185,6 +185,17 @@ class Lab:
         finally:
             self.agents[name] = own
             other.close()
+
+    def cause_of(self, failure: LabError) -> LabError:
+        """What a domain controller that is gone says itself, where others only said that they miss it."""
+        if isinstance(failure, MachineDied):
+            return failure
+        for each in filter(None, (self.dc, self.partner)):
+            try:
+                each.ask("log_mark")
+            except LabError as own:
+                return own
+        return failure
 
     def restrict_ntlm(self, *, deny: bool) -> None:
         """Have the domain controller refuse NTLM, or take it again; it is started anew for that.

@@ -27,6 +27,8 @@ class Need(StrEnum):
     """A KDC whose tickets the front end and the back end can open."""
     RBCD = "rbcd"
     """A KDC that reads msDS-AllowedToActOnBehalfOfOtherIdentity (Samba from 4.19; row C-13)."""
+    WINDOWS = "windows"
+    """Windows itself: HTTP.sys, IIS's own accounts, Credential Guard (rows B-01, B-09, C-26)."""
     TWO_FRONT_ENDS = "two-front-ends"
     """A second web server in the same domain."""
     OFFLINE_DIRECTORY = "offline-directory"
@@ -45,6 +47,16 @@ class Need(StrEnum):
     """A KDC that writes local groups into tickets as Windows does, short or in full (Samba from 4.19; row B-27)."""
     TRUST = "trust"
     """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
+    REVERSE_PROXY = "reverse-proxy"
+    """Web servers that run the lab's own reverse proxy."""
+    OTHER_CLIENTS = "other-clients"
+    """A client that can be other programs than its system's own, and have other policies (rows E-15, B-30)."""
+    STANDING_SIGN_INS = "standing-sign-ins"
+    """Users and services that stay signed in while the directory changes around them."""
+    COMPUTER_PASSWORDS = "computer-passwords"
+    """The lab knows, and may set, the passwords of its computers' accounts."""
+    REQUEST_LIMITS = "request-limits"
+    """Web servers whose limits of a request can be changed without a restart of the machine (rows B-26, B-27)."""
 
 
 class Zone(StrEnum):
@@ -201,6 +213,7 @@ class Given:
     `dc_unreachable_from` names machines that cannot reach the domain controller when
     the request is made, and `clocks` says how far a machine's clock is off then, such as `+10m`; users have
     signed in and services have started before. `after_sign_in` is what happens to accounts in between.
+    `credential_guard_on` names machines that run Credential Guard, which gives nobody's TGT away (row C-26).
     `trust` is the one with the partner's domain, which is there whenever something is of that domain.
     `restrict_ntlm_in_this_domain = "Deny all"` makes the domain controller refuse every NTLM logon (row E-26).
     """
@@ -219,6 +232,7 @@ class Given:
     dc_unreachable_from: tuple[str, ...] = ()
     clocks: dict[str, str] = field(default_factory=dict)
     after_sign_in: dict[str, AfterSignIn] = field(default_factory=dict)
+    credential_guard_on: tuple[str, ...] = ()
     trust: Trust = Trust()
     restrict_ntlm_in_this_domain: RestrictNtlm = RestrictNtlm.DISABLE
 

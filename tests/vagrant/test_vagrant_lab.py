@@ -32,15 +32,20 @@ SMOKE = [
 """One or two of a topic: what works, and the sibling that must not."""
 
 
+def held():
+    """Labs of which a run lives."""
+    return {path.name for each in ("docker", "vagrant") for path in (cache.folder() / "labs" / each).glob("*")
+            if path.name not in claims.abandoned(each)}
+
+
 def leftovers(engine):
     """Labs of doublehop's own of which there is a container, a network or a folder, though no run holds them."""
+    before = held()  # another worker's lab may come or go while we look
     mine = {"label": containers.LABEL}
     made = [each.labels for each in engine.containers.list(all=True, filters=mine, ignore_removed=True)]
     made += [each.attrs["Labels"] for each in engine.networks.list(filters=mine)]
     found = {each[containers.LABEL] for each in made} | {each.name for each in (cache.folder() / "vagrant").glob("*")}
-    held = {path.name for each in ("docker", "vagrant") for path in (cache.folder() / "labs" / each).glob("*")
-            if path.name not in claims.abandoned(each)}
-    return {each for each in found - held if re.fullmatch("[0-9a-f]{8}", each)}
+    return {each for each in found - before - held() if re.fullmatch("[0-9a-f]{8}", each)}
 
 
 def state_of(lab):

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory, partner
+from doublehop import directory, dotnet, partner
 from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
@@ -39,11 +39,14 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     try:
         with applied(scenario, lab) as standing:
             observation = _probe(scenario, standing, lab)
-        verdict = judge(scenario.expect, observation, standing.scope)
-    except LabError as failure:
-        if not isinstance(failure, Refused):
-            lab.broken = lab.broken or str(failure).splitlines()[0]
+        verdict = judge(lab.expected(scenario), observation, standing.scope)
+    except Refused as failure:
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
+    except LabError as failure:
+        cause = lab.cause_of(failure)
+        if cause is not failure or not lab.broken:
+            lab.broken = str(cause).splitlines()[0]
+        verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(cause))
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
 
 
@@ -73,6 +76,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     if Need.TRUST in scenario.needs:
         partner.bring_up(lab)
+    if Need.DOTNET in scenario.needs:
+        dotnet.bring(lab.client.machine, "client")
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = lab.passwords(scope, labels)
     asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []
@@ -144,6 +149,7 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     given = scenario.given
     pending = [each.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))
                for each in lab.databases]
+    pending += [lab.agents[name].send("set_credential_guard", on=True) for name in given.credential_guard_on]
     pending += [lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn))
                 for label, spn in given.duplicate_spns.items()]
     pending += [lab.dc.send("forget_aes_keys", dn=scope.dn(label))
@@ -177,6 +183,7 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in _browsing(scenario)),
         ]
         pending += [lab.front_end(name).send("set_proxy") for name in given.proxies]
+        pending += [lab.agents[name].send("set_credential_guard", on=False) for name in given.credential_guard_on]
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
         lab.change(undo)

@@ -94,6 +94,8 @@ def _circumstances(given: Given, scope: Scope) -> Iterator[str]:
         yield f"the domain's policy on NTLM authentication is '{given.restrict_ntlm_in_this_domain}'"
     for name in given.dc_unreachable_from:
         yield f"{name} cannot reach the domain controller"
+    for name in given.credential_guard_on:
+        yield f"{name} runs Credential Guard"
 
 
 def _after_sign_in(account: str, what: AfterSignIn) -> Iterator[str]:

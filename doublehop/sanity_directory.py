@@ -111,6 +111,9 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
     for name in given.dc_unreachable_from:
         if name not in {*topology.members, topology.only(Role.CLIENT)}:
             raise InputError(f"{where}.dc_unreachable_from", f"no client, front end or back end is called {name!r}")
+    for name in given.credential_guard_on:
+        if name not in {*topology.of(Role.FRONT_END), topology.only(Role.CLIENT)}:
+            raise InputError(f"{where}.credential_guard_on", f"no client or front end is called {name!r}")
     if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE and topology.only(Role.CLIENT) in given.clocks:
         raise InputError(f"{where}.restrict_ntlm_in_this_domain", "expected not together with a clock of the client, "
                                                                   "where the administrator could not sign in again")

@@ -1,4 +1,4 @@
-"""Holds the lab of `compose.yaml` in a scenario's configuration: what `doublehop up --scenario` is for other labs.
+"""Holds the lab of `compose.yaml` or the Vagrantfile in a scenario's configuration, as `doublehop up --scenario` does.
 
 It runs in a container of its own, beside the machines. `client1` has the user's ticket, the page's address and the
 user's password then, in its home folder.
@@ -7,6 +7,7 @@ user's password then, in its home folder.
 import os
 import signal
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from doublehop import catalogue, lab
@@ -24,9 +25,10 @@ READY = Path("/run/standing")
 WRITE_FOR_ONE = "umask 077; cat >\"$HOME/$0\""
 
 
-def hold(scenario_id: str) -> None:
-    """Bring the lab up, apply a scenario and stay until told to end."""
-    topology = topologies.load().for_compose
+def hold(scenario_id: str, network: str = "") -> None:
+    """Bring the lab up, apply a scenario and stay until told to end; without a network it is `compose.yaml`'s."""
+    topology = topologies.load()
+    topology = topology.moved_to(IPv4Network(network)) if network else topology.for_compose
     (scenario,) = catalogue.select(catalogue.load(topology), [scenario_id])
     missing = set(scenario.needs) - ComposedProvider.offers
     if missing or not isinstance(scenario.when, Request):

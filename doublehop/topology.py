@@ -165,6 +165,11 @@ class Topology:
         return self.beside(NETWORKS)
 
     @property
+    def for_vagrant(self) -> "Topology":
+        """The lab that somebody's own `vagrant up` makes, on the network after that."""
+        return self.beside(NETWORKS + 1)
+
+    @property
     def dns(self) -> str:
         """The DNS domain, which is the realm in lower case."""
         return self.realm.lower()

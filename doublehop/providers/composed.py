@@ -29,7 +29,7 @@ class ComposedProvider:
     """The machines of `compose.yaml`, all of one domain."""
 
     name = "compose"
-    offers = frozenset(Need) - {Need.TRUST}
+    offers = frozenset(Need) - {Need.TRUST, Need.WINDOWS}
 
     def check(self) -> Sequence[str]:
         """It only ever runs beside them."""

@@ -47,7 +47,7 @@ class LocalProvider:
     """Machines out of namespaces, for root and for an ordinary user alike."""
 
     name = "local"
-    offers = frozenset(Need)
+    offers = frozenset(Need) - {Need.WINDOWS}
 
     def check(self) -> Sequence[str]:
         """What this host lacks."""

@@ -17,6 +17,10 @@ from doublehop.topology import MachineSpec, Topology
 PATH = LAB / "vagrant" / "machines.json"
 FIRST_PROGRAM = "trap 'exit 0' TERM; sleep infinity & wait"
 """Stays until it is told to end, and takes in what programs leave behind; agents are started beside it."""
+CODE = "/opt/doublehop"
+DOOR = ["python3", "-m", "doublehop.machine.door"]
+SCENARIO = "constrained::listed"
+"""What a `vagrant up` by hand leaves standing."""
 
 
 def written(topology: Topology) -> str:
@@ -30,9 +34,15 @@ def _described(topology: Topology) -> dict[str, Any]:
         **_domain(topology), "network": str(topology.network), "machines": _machines(topology, topology.machines),
         "partner": {**_domain(across), "machines": _machines(across, across.machines)},
         "linux": {
+            "image": f"doublehop/machine:{topology.image.release}",
             "dockerfile": "docker/Dockerfile", "base": f"debian:{topology.image.release}-slim",
             "label": LABEL, "capabilities": list(CAPABILITIES), "tmpfs": list(WRITABLE), "environment": ENVIRONMENT,
             "first_program": ["sh", "-c", FIRST_PROGRAM],
+            "by_hand": {
+                "network": str(topology.for_vagrant.network), "scenario": SCENARIO, "code": CODE,
+                "folders": ["doublehop", "fixtures", "lab"], "tmpfs": "/snapshot", "doors": "/doors",
+                "first_program": [*DOOR, "keep"], "standing": ["python3", "-m", "doublehop.standing"],
+            },
         },
         "windows": _windows(topology),
     }

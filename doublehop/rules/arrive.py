@@ -81,7 +81,7 @@ class Browser:
             return self._without_ticket(why, replace(refused, kdc=problem, handshakes=0))
         refused = replace(refused, encryption=ticket.sealed, session_key=ticket.session,
                           ticket_flags=self._flags(ticket.owner))
-        has_tgt = server.forwarded(self.asked, user, ticket.owner, has_tgt=True,
+        has_tgt = server.forwarded(self.asked, user, ticket.owner, machine=kdc.client(self.asked.world), has_tgt=True,
                                    looks=self.request.client.honour_ok_as_delegate, asks=self.request.client.delegate)
         if server.is_too_long(self.asked, self.place, user, ticket.owner, forwarded=has_tgt):
             return Arrival(replace(refused, status=400))

@@ -224,6 +224,7 @@ FORWARD = Table(
         "client looks": "the client honours ok-as-delegate, as Windows does",
         "trusted forest": "the user is of a trusted forest, so the ticket was asked for across the trust",
         "asks": "the client is set up to delegate to the site",
+        "Credential Guard": "the machine of whoever asks runs Credential Guard",
     },
     rules=(
         Rule(id="forward.proxy-ticket", when={"has TGT": False}, then="kept",
@@ -231,6 +232,8 @@ FORWARD = Table(
         Rule(id="forward.not-asked", when={"asks": False}, then="kept",
              why="A client that is not set up to delegate to a site sends no TGT there, whatever the KDC says.",
              sources=("E-06", "E-15")),
+        Rule(id="forward.credential-guard", when={"Credential Guard": True}, then="kept",
+             why="Credential Guard hands out no TGT, whatever the service may have.", sources=("C-26", "E-22")),
         Rule(id="forward.sensitive", when={"sensitive": True}, then="kept",
              why="The TGT of a sensitive user is not forwardable.", sources=("C-19",)),
         Rule(id="forward.protected", when={"protected": True}, then="kept",

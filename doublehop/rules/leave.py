@@ -83,7 +83,8 @@ def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[s
     problem, ticket = _ticket(asked, f"HTTP/{url.host}", leaving)
     if ticket is None:
         return {"": Told(problem=problem)}
-    has_tgt = server.forwarded(asked, leaving.account, ticket.owner, has_tgt=leaving.credentials == "TGT", looks=True)
+    has_tgt = server.forwarded(asked, leaving.account, ticket.owner, machine=leaving.machine,
+                               has_tgt=leaving.credentials == "TGT", looks=True)
     problem, opener = _problem_of_page(asked, place, ticket, leaving, forwarded=has_tgt)
     if problem:
         return {"": Told(problem=problem)}

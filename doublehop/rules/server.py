@@ -37,9 +37,9 @@ def is_too_long(asked: Asked, place: Place, user: str, owner: str, *, forwarded:
     return asked.decide(sizes.FITS, sizes.facts(size, config.httpSys)) != "read"
 
 
-def forwarded(asked: Asked, user: str, owner: str, *, has_tgt: bool, looks: bool,
+def forwarded(asked: Asked, user: str, owner: str, *, machine: str, has_tgt: bool, looks: bool,
               asks: bool = True) -> bool:
-    """Whether the TGT of whoever asks comes along; `looks` says that they honour ok-as-delegate.
+    """Whether the TGT of whoever asks, from this machine, comes along; `looks` says that they honour ok-as-delegate.
 
     `asks` is whether they are set up to delegate to the site at all.
     """
@@ -48,6 +48,7 @@ def forwarded(asked: Asked, user: str, owner: str, *, has_tgt: bool, looks: bool
         "has TGT": has_tgt, "sensitive": whose.account_not_delegated, "protected": whose.protected_user,
         "owner trusted": asked.world.facts(owner).trusted_for_delegation, "client looks": looks, "asks": asks,
         "trusted forest": asked.world.beyond(user),
+        "Credential Guard": machine in asked.world.given.credential_guard_on,
     }) == "forwarded"
 
 

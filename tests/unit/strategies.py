@@ -133,6 +133,7 @@ givens = st.builds(
     back_ends=st.dictionaries(st.sampled_from(["api", "books"]), pages, max_size=2),
     proxies=st.dictionaries(st.just("web2"), proxies, max_size=1),
     dc_unreachable_from=st.sampled_from([(), (), (), ("client1",), ("web1",), ("web1", "web2"), ("sql1",)]),
+    credential_guard_on=st.sampled_from([(), (), (), ("client1",), ("web1",)]),
     clocks=st.dictionaries(st.sampled_from(["web1", "web2", "client1"]), offsets, max_size=2),
     after_sign_in=st.dictionaries(st.sampled_from(["alice", "bob", "pool", "other"]), st.builds(
         AfterSignIn, password_reset=st.booleans(), enabled=st.booleans(), change_password_at_logon=st.booleans()),

@@ -119,6 +119,7 @@ NEEDS = {
     "no KDC for servers": ('given.dc_unreachable_from = ["web1", "sql1"]', [Need.NETWORK]),
     "no KDC for anybody": ('given.dc_unreachable_from = ["client1", "web1"]\ngiven.client_hosts."{web1}" = "web1"',
                            [Need.CLIENT_NETWORK, Need.NETWORK]),
+    "Credential Guard": ('given.credential_guard_on = ["client1"]', [Need.WINDOWS]),
     "wrong clock": ('given.clocks.web1 = "+10m"', [Need.CLOCKS]),
     "no AES keys": ("given.accounts.pool.aes_keys = false", [Need.OFFLINE_DIRECTORY]),
     "gMSA": ('given.accounts.pool.principals_allowed_to_retrieve_managed_password = ["web1"]', [Need.GMSA]),
@@ -267,6 +268,8 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
                            "expected password_reset only"),
     "unreachable from itself": (f"given.dc_unreachable_from = ['dc1']\n{PAGE}", "given.dc_unreachable_from",
                                 "no client, front end or back end is called 'dc1'"),
+    "Credential Guard on the KDC": (f"given.credential_guard_on = ['dc1']\n{PAGE}", "given.credential_guard_on",
+                                    "no client or front end is called 'dc1'"),
     "clock of the KDC": (f"given.clocks.dc1 = '+10m'\n{PAGE}", "given.clocks",
                          "no client or front end is called 'dc1'"),
     "clock that is no offset": (f"given.clocks.web1 = '10m'\n{PAGE}", "given.clocks.web1",
@@ -320,7 +323,13 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "client with DES": (f"when.client.encryption_types = ['DES']\n{PAGE}", "when.client.encryption_types",
                         "expected some of AES128, AES256, RC4"),
     "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",
-                        "Input should be 'browser' or 'curl', not 'wget'"),
+                        "Input should be 'browser', 'curl' or 'dotnet', not 'wget'"),
+    "dotnet with a browser's ways": (f"when.client.program = 'dotnet'\n{PAGE}", "when.client",
+                                     "expected of dotnet ntlm = false, delegate = false and nothing of a browser's"),
+    "dotnet over HTTP/2": (
+        "when.get = 'http://{web1}/'\nwhen.http2 = true\n"
+        "when.client = { program = 'dotnet', ntlm = false, delegate = false }\n"
+        "expect = { status = 200, sees.sql = 'alice' }", "when.http2", "unexpected of dotnet"),
     "curl with a browser's ways": (f"when.client.program = 'curl'\n{PAGE}", "when.client",
                                    "expected of curl canonicalise = false, ntlm = false"),
     "what curl does not count": (

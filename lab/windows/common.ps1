@@ -1,0 +1,165 @@
+# What every script here shares: the document that comes in, the document that goes out, and setting only what differs.
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$Changes = New-Object System.Collections.ArrayList
+
+function Read-Document {
+    # The caller's document: handed over, in a file, or on standard input. Nothing secret is ever an argument.
+    param([string]$InputPath, [object]$Document)
+    if ($null -ne $Document) { return $Document }
+    if ($InputPath) { $text = Get-Content -LiteralPath $InputPath -Raw -Encoding UTF8 }
+    else { $text = [Console]::In.ReadToEnd() }
+    if (-not "$text".Trim()) { throw 'expected one JSON document on standard input or in -InputPath' }
+    ConvertFrom-Json -InputObject $text
+}
+
+function Write-Document {
+    # The answer, on one line; the caller reads nothing else.
+    param([object]$Answer)
+    Write-Output (ConvertTo-Json -InputObject $Answer -Depth 20 -Compress)
+}
+
+function Get-Field {
+    # A member of a JSON object, or the default where there is none; a missing key without a default names itself.
+    param([object]$Object, [string]$Name, [object]$Default)
+    if ($null -ne $Object) {
+        $found = $Object.PSObject.Properties[$Name]
+        if ($null -ne $found -and $null -ne $found.Value) { return $found.Value }
+    }
+    if ($PSBoundParameters.ContainsKey('Default')) { return $Default }
+    throw "the document has no '$Name'"
+}
+
+function Get-FieldNames {
+    # The keys of a JSON object, in order.
+    param([object]$Object)
+    if ($null -eq $Object) { return }
+    foreach ($each in $Object.PSObject.Properties) { $each.Name }
+}
+
+function Add-Change {
+    # Say what was changed; the list goes out with the answer.
+    param([string]$What)
+    $null = $Changes.Add($What)
+    [Console]::Error.WriteLine($What)
+}
+
+function Get-Machine {
+    # This machine's own entry of the topology.
+    param([object]$Document)
+    $name = Get-Field $Document 'machine'
+    foreach ($each in @(Get-Field (Get-Field $Document 'topology') 'machines')) {
+        if ((Get-Field $each 'name') -eq $name) { return $each }
+    }
+    throw "the topology has no machine '$name'"
+}
+
+function Get-MachineOfRole {
+    # The first machine of a role.
+    param([object]$Document, [string]$Role)
+    foreach ($each in @(Get-Field (Get-Field $Document 'topology') 'machines')) {
+        if ((Get-Field $each 'role') -eq $Role) { return $each }
+    }
+    throw "the topology has no machine with role '$Role'"
+}
+
+function Get-Secret {
+    # A secret of the document, as what cmdlets take.
+    param([object]$Document, [string]$Name)
+    ConvertTo-SecureString -String (Get-Field (Get-Field $Document 'secrets') $Name) -AsPlainText -Force
+}
+
+function Get-RegistryValue {
+    # A registry value, or nothing. By way of all values, because -Name takes '*.example' for a pattern.
+    param([string]$Path, [string]$Name)
+    if (-not (Test-Path -LiteralPath $Path)) { return }
+    $values = Get-ItemProperty -LiteralPath $Path
+    if ($null -eq $values) { return }
+    $found = $values.PSObject.Properties[$Name]
+    if ($null -ne $found) { $found.Value }
+}
+
+function Set-RegistryValue {
+    # Give a registry value its value. A key is made only where it is missing: New-Item -Force would empty it.
+    param([string]$Path, [string]$Name, [string]$Type, [object]$Value)
+    if (-not (Test-Path -LiteralPath $Path)) { $null = New-Item -Path $Path -Force }
+    $found = Get-RegistryValue $Path $Name
+    if ($null -ne $found -and "$found" -ceq "$Value") { return }
+    $null = New-ItemProperty -LiteralPath $Path -Name $Name -PropertyType $Type -Value $Value -Force
+    Add-Change "registry: $Path $Name = $Value"
+}
+
+function Set-TextFile {
+    # Give a file its text, in a folder that is made when missing.
+    param([string]$Path, [string]$Text, [string]$Encoding = 'UTF8')
+    $folder = $Path.Substring(0, $Path.LastIndexOf('\'))
+    if (-not (Test-Path -LiteralPath $folder)) { $null = New-Item -Path $folder -ItemType Directory -Force }
+    if (Test-Path -LiteralPath $Path) {
+        if ((Get-Content -LiteralPath $Path -Raw -Encoding $Encoding) -ceq $Text) { return }
+    }
+    Set-Content -LiteralPath $Path -Value $Text -Encoding $Encoding -NoNewline
+    Add-Change "file: $Path"
+}
+
+function Add-Feature {
+    # Install what is missing of these Windows features; says whether the machine has to restart for it.
+    param([string[]]$Name)
+    $missing = @(Get-WindowsFeature -Name $Name | Where-Object { $_.InstallState -ne 'Installed' })
+    $pending = @($missing | Where-Object { $_.InstallState -eq 'InstallPending' })
+    if ($pending.Count) { return $true }
+    if (-not $missing.Count) { return $false }
+    $names = @($missing | ForEach-Object { $_.Name })
+    $done = Install-WindowsFeature -Name $names -IncludeManagementTools
+    if (-not $done.Success) { throw "Windows would not install $($names -join ', ')" }
+    Add-Change "features: $($names -join ', ')"
+    "$($done.RestartNeeded)" -eq 'Yes'
+}
+
+function Open-Port {
+    # Let TCP connections in to these ports.
+    param([string]$Name, [string[]]$Port)
+    $rule = Get-NetFirewallRule -Name $Name -ErrorAction SilentlyContinue
+    if ($null -ne $rule) {
+        $filter = Get-NetFirewallPortFilter -AssociatedNetFirewallRule $rule
+        if ((@($filter.LocalPort) -join ',') -eq ($Port -join ',')) { return }
+        Remove-NetFirewallRule -Name $Name
+    }
+    $null = New-NetFirewallRule -Name $Name -DisplayName $Name -Direction Inbound -Protocol TCP -LocalPort $Port -Action Allow
+    Add-Change "firewall: $Name $($Port -join ',')"
+}
+
+function Invoke-Program {
+    # Run a program and give its lines; an exit code that is not expected is an error with what the program said.
+    param([string]$Program, [string[]]$Arguments, [int[]]$Expected = @(0))
+    # A native program's error lines are no errors of PowerShell's; its exit code decides.
+    $ErrorActionPreference = 'Continue'
+    $lines = @(& $Program @Arguments 2>&1 | ForEach-Object { "$_" })
+    $code = $LASTEXITCODE
+    $ErrorActionPreference = 'Stop'
+    if ($Expected -notcontains $code) { throw "$Program ended with ${code}: $($lines -join ' ')" }
+    $lines
+}
+
+function ConvertFrom-Pem {
+    # The certificate in a PEM text.
+    param([string]$Pem)
+    $inner = ($Pem -split "`r?`n" | Where-Object { $_ -and $_ -notlike '-----*' }) -join ''
+    $bytes = [Convert]::FromBase64String($inner)
+    New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList (, $bytes)
+}
+
+function Get-OwnCertificate {
+    # The newest certificate that somebody else signed for this name and that this machine has the key of, or nothing.
+    param([string]$Name)
+    Get-ChildItem -LiteralPath 'Cert:\LocalMachine\My' |
+        Where-Object { $_.Subject -eq "CN=$Name" -and $_.Issuer -ne $_.Subject -and $_.HasPrivateKey -and $_.NotAfter -gt (Get-Date) } |
+        Sort-Object -Property NotAfter -Descending | Select-Object -First 1
+}
+
+function Step-Answer {
+    # What a provisioning script answers: what it changed, and what it waits for.
+    param([string]$Needs = '', [string]$Request = '')
+    Write-Document @{ changed = @($Changes); needs = $Needs; request = $Request }
+}

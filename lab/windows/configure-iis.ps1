@@ -1,0 +1,364 @@
+#Requires -Version 5.1
+# Brings IIS to a scenario's front-end configuration, or back to what it was before the first one.
+[CmdletBinding()]
+param([string]$InputPath, [object]$Document)
+. "$PSScriptRoot\common.ps1"
+$Document = Read-Document $InputPath $Document
+$before = 'doublehop'
+$root = 'C:\inetpub\doublehop'
+$page = 'C:\doublehop\aspnet\framework'
+$limits = 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
+$usual = 16384
+$application = '{4DC3E181-E14B-4A21-B022-59FC669B0914}'  # IIS's own, in the list that HTTP.sys keeps of certificates
+$where = @{ PSPath = 'MACHINE/WEBROOT/APPHOST' }
+$security = 'system.webServer/security/authentication'
+$sections = 'windowsAuthentication', 'anonymousAuthentication', 'basicAuthentication'
+
+function Get-HostConfiguration {
+    # applicationHost.config as it is on disk.
+    [xml](Get-Content -LiteralPath 'C:\Windows\System32\inetsrv\config\applicationHost.config' -Raw -Encoding UTF8)
+}
+
+function Get-Attribute {
+    # An attribute's text, or nothing where it is left to its default.
+    param([object]$Node, [string]$Name)
+    if ($null -ne $Node -and $Node.HasAttribute($Name)) { $Node.GetAttribute($Name) }
+}
+
+function ConvertTo-Word {
+    # A value as configuration files write it.
+    param([object]$Value)
+    if ($Value -is [bool]) { "$Value".ToLowerInvariant() } else { "$Value" }
+}
+
+function Set-Attribute {
+    # Give an attribute its value, if the file says another one or none.
+    param([object]$Node, [string]$Filter, [string]$Name, [object]$Value, [string]$Location)
+    if ((Get-Attribute $Node $Name) -ceq (ConvertTo-Word $Value)) { return }
+    $place = @{}
+    if ($Location) { $place['Location'] = $Location }
+    Set-WebConfigurationProperty @where @place -Filter $Filter -Name $Name -Value $Value
+    Add-Change "$(if ($Location) { "${Location}: " })$Filter $Name = $(ConvertTo-Word $Value)"
+}
+
+function Get-Folder {
+    # Where the files of an application are.
+    param([string]$Site, [string]$Path)
+    $inside = ($Path.Trim('/') -replace '[^A-Za-z0-9]', '-')
+    "$root\$($Site -replace '[^A-Za-z0-9]', '-')\$(if ($inside) { "app-$inside" } else { 'root' })"
+}
+
+function Set-Pool {
+    # An application pool with its identity. A password can be compared too: IIS gives it to an administrator.
+    param([string]$Name, [object]$Pool)
+    $filter = "system.applicationHost/applicationPools/add[@name='$Name']"
+    $pools = '/configuration/system.applicationHost/applicationPools'
+    if ($null -eq (Get-HostConfiguration).SelectSingleNode("$pools/add[@name='$Name']")) {
+        $null = New-WebAppPool -Name $Name
+        Add-Change "pool: $Name"
+    }
+    $node = (Get-HostConfiguration).SelectSingleNode("$pools/add[@name='$Name']")
+    Set-Attribute $node $filter 'managedRuntimeVersion' 'v4.0'
+    $model = $node.SelectSingleNode('processModel')
+    if ($Pool.identityType -eq 'SpecificUser') {
+        $account = Get-Field (Get-Field $Document 'accounts') $Pool.userName
+        $password = Get-Field $account 'password' ''
+        Set-Attribute $model "$filter/processModel" 'userName' (Get-Field $account 'account')
+        if ("$((Get-WebConfigurationProperty @where -Filter "$filter/processModel" -Name password).Value)" -cne $password) {
+            Set-WebConfigurationProperty @where -Filter "$filter/processModel" -Name password -Value $password
+            Add-Change "pool: $Name has its account's password"
+        }
+    }
+    Set-Attribute $model "$filter/processModel" 'identityType' $Pool.identityType
+    # Without a profile a custom account has no place for its own files (row B-34).
+    Set-Attribute $model "$filter/processModel" 'loadUserProfile' $true
+}
+
+function Get-Connections {
+    # What the page is told of its back ends: how to reach each, and the pages among them by their URLs.
+    $told = @{}
+    $given = Get-Field $Document 'back_ends' $null
+    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = Get-Field $given $each }
+    $given = Get-Field $Document 'pages' $null
+    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = @{ kind = 'page'; url = Get-Field $given $each } }
+    $sorted = New-Object System.Collections.Specialized.OrderedDictionary
+    foreach ($each in @($told.Keys | Sort-Object)) { $sorted[$each] = $told[$each] }
+    ConvertTo-Json -InputObject $sorted -Depth 5 -Compress
+}
+
+function Get-WebConfig {
+    # An application's web.config: the page's own, if it has one, with who its threads are and whom it can ask.
+    param([object]$Impersonate)
+    $text = '<configuration><system.web><compilation targetFramework="4.8" /><httpRuntime targetFramework="4.8" /></system.web></configuration>'
+    if (Test-Path -LiteralPath "$page\web.config") { $text = Get-Content -LiteralPath "$page\web.config" -Raw -Encoding UTF8 }
+    $file = [xml]$text
+    $configuration = $file.SelectSingleNode('/configuration')
+    function Get-Child([object]$Parent, [string]$Name) {
+        $found = $Parent.SelectSingleNode($Name)
+        if ($null -eq $found) { $found = $Parent.AppendChild($file.CreateElement($Name)) }
+        $found
+    }
+    # An integrated pipeline refuses impersonation unless it is told not to look (row B-15).
+    $validation = Get-Child (Get-Child $configuration 'system.webServer') 'validation'
+    $validation.SetAttribute('validateIntegratedModeConfiguration', 'false')
+    $identity = Get-Child (Get-Child $configuration 'system.web') 'identity'
+    if ($Impersonate -is [bool]) { $identity.SetAttribute('impersonate', (ConvertTo-Word $Impersonate)) }
+    else {
+        $fixed = Get-Field (Get-Field $Document 'fixed') $Impersonate.userName
+        $identity.SetAttribute('impersonate', 'true')
+        $identity.SetAttribute('userName', (Get-Field $fixed 'account'))
+        $identity.SetAttribute('password', (Get-Field $fixed 'password'))
+    }
+    $settings = Get-Child $configuration 'appSettings'
+    $setting = $settings.SelectSingleNode("add[@key='backEnds']")
+    if ($null -eq $setting) {
+        $setting = $settings.AppendChild($file.CreateElement('add'))
+        $setting.SetAttribute('key', 'backEnds')
+    }
+    $setting.SetAttribute('value', (Get-Connections))
+    $file.OuterXml
+}
+
+function Set-Files {
+    # An application's folder: the page's files, and its own web.config, which only those who run it may read.
+    param([string]$Folder, [object]$Impersonate)
+    if (-not (Test-Path -LiteralPath $Folder)) { $null = New-Item -Path $Folder -ItemType Directory -Force }
+    if (Test-Path -LiteralPath $page) {
+        foreach ($each in @(Get-ChildItem -LiteralPath $page -File | Where-Object { $_.Name -ne 'web.config' })) {
+            Set-TextFile "$Folder\$($each.Name)" (Get-Content -LiteralPath "$page\$($each.Name)" -Raw -Encoding UTF8)
+        }
+    }
+    $secret = -not ($Impersonate -is [bool])
+    $closed = "$(Invoke-Program 'icacls.exe' @($Folder))" -notlike '*(I)*'
+    if ($secret -and -not $closed) {
+        # SYSTEM, Administrators, and IIS_IUSRS, of which every pool's account is one while it runs.
+        $null = Invoke-Program 'icacls.exe' @($Folder, '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F',
+            '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-32-568:(OI)(CI)RX')
+        Add-Change "closed: $Folder"
+    }
+    Set-TextFile "$Folder\web.config" (Get-WebConfig $Impersonate)
+}
+
+function Set-Applications {
+    # A site's applications: those of the configuration, each in its pool and its folder, and no others.
+    param([string]$Site, [object]$Given)
+    $filter = "system.applicationHost/sites/site[@name='$Site']"
+    $node = (Get-HostConfiguration).SelectSingleNode("/configuration/$filter")
+    $paths = @(Get-FieldNames $Given.applications)
+    foreach ($each in @($node.SelectNodes('application'))) {
+        $path = $each.GetAttribute('path')
+        if ($path -ne '/' -and $paths -notcontains $path) {
+            Remove-WebApplication -Site $Site -Name $path.Trim('/')
+            Add-Change "no longer: $Site$path"
+        }
+    }
+    if ($paths.Count -and $paths -notcontains '/') {
+        # IIS wants a first application: nothing of ours is in this one, and what another configuration left is gone.
+        $folder = Get-Folder $Site '/'
+        if (Test-Path -LiteralPath "$folder\web.config") {
+            Remove-Item -LiteralPath $folder -Recurse -Force
+            Add-Change "no longer: $Site/"
+        }
+        if (-not (Test-Path -LiteralPath $folder)) { $null = New-Item -Path $folder -ItemType Directory -Force }
+        Set-Attribute $node.SelectSingleNode("application[@path='/']") "$filter/application[@path='/']" 'applicationPool' `
+            (Get-Field $Given.applications $paths[0]).applicationPool
+        Set-Attribute $node.SelectSingleNode("application[@path='/']/virtualDirectory[@path='/']") `
+            "$filter/application[@path='/']/virtualDirectory[@path='/']" 'physicalPath' $folder
+    }
+    foreach ($path in $paths) {
+        $app = Get-Field $Given.applications $path
+        $folder = Get-Folder $Site $path
+        Set-Files $folder $app.impersonate
+        $own = $node.SelectSingleNode("application[@path='$path']")
+        if ($null -eq $own) {
+            $null = New-WebApplication -Site $Site -Name $path.Trim('/') -PhysicalPath $folder -ApplicationPool $app.applicationPool
+            Add-Change "application: $Site$path"
+            continue
+        }
+        Set-Attribute $own "$filter/application[@path='$path']" 'applicationPool' $app.applicationPool
+        Set-Attribute $own.SelectSingleNode("virtualDirectory[@path='/']") `
+            "$filter/application[@path='$path']/virtualDirectory[@path='/']" 'physicalPath' $folder
+    }
+}
+
+function Set-Bindings {
+    # A site's bindings, in order; http where nothing is said.
+    param([string]$Site, [string[]]$Bindings)
+    $filter = "system.applicationHost/sites/site[@name='$Site']/bindings"
+    $wanted = @($Bindings | ForEach-Object { if ($_ -like '*/*') { $_ } else { "http/$_" } })
+    $found = @((Get-HostConfiguration).SelectNodes("/configuration/$filter/binding") |
+        ForEach-Object { "$($_.GetAttribute('protocol'))/$($_.GetAttribute('bindingInformation'))" })
+    if (($found -join ' ') -ceq ($wanted -join ' ')) { return }
+    foreach ($each in $found) {
+        $protocol, $information = $each -split '/', 2
+        Remove-WebConfigurationProperty @where -Filter $filter -Name '.' -AtElement @{ protocol = $protocol; bindingInformation = $information }
+    }
+    foreach ($each in $wanted) {
+        $protocol, $information = $each -split '/', 2
+        Add-WebConfigurationProperty @where -Filter $filter -Name '.' -Value @{ protocol = $protocol; bindingInformation = $information }
+    }
+    Add-Change "bindings of ${Site}: $($wanted -join ' ')"
+}
+
+function Set-Site {
+    # A site with its bindings and applications; the first application is the site's own.
+    param([string]$Name, [object]$Given)
+    $sites = @((Get-HostConfiguration).SelectNodes('/configuration/system.applicationHost/sites/site'))
+    if (-not @($sites | Where-Object { $_.GetAttribute('name') -eq $Name }).Count) {
+        $folder = Get-Folder $Name '/'
+        if (-not (Test-Path -LiteralPath $folder)) { $null = New-Item -Path $folder -ItemType Directory -Force }
+        # By its own number: without any site there is none to count from.
+        $id = 1 + (@(0) + @($sites | ForEach-Object { [int]$_.GetAttribute('id') }) | Measure-Object -Maximum).Maximum
+        $null = New-Website -Name $Name -Id $id -PhysicalPath $folder -Force
+        Add-Change "site: $Name"
+    }
+    Set-Bindings $Name $Given.bindings
+    Set-Applications $Name $Given
+}
+
+function Set-Section {
+    # One authentication section of a site or an application; one that says nothing inherits.
+    param([string]$Location, [string]$Section, [object]$Given)
+    $filter = "$security/$Section"
+    $node = (Get-HostConfiguration).SelectSingleNode("/configuration/location[@path='$Location']/$filter")
+    if ($null -eq $Given) {
+        if ($null -ne $node) {
+            Clear-WebConfiguration @where -Location $Location -Filter $filter
+            Add-Change "${Location}: $Section is inherited"
+        }
+        return
+    }
+    foreach ($each in $Given.PSObject.Properties) {
+        if ($each.Name -eq 'providers') {
+            $wanted = @($each.Value)
+            $found = @(Get-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name Collection | ForEach-Object { $_.value })
+            if (($found -join ',') -ceq ($wanted -join ',')) { continue }
+            # One by one, because what a list inherits goes only by name.
+            foreach ($one in $found) {
+                Remove-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name '.' -AtElement @{ value = $one }
+            }
+            foreach ($one in $wanted) {
+                Add-WebConfigurationProperty @where -Location $Location -Filter "$filter/providers" -Name '.' -Value @{ value = $one }
+            }
+            Add-Change "${Location}: providers $($wanted -join ', ')"
+        }
+        elseif ($each.Name -eq 'extendedProtection') {
+            $child = if ($null -ne $node) { $node.SelectSingleNode('extendedProtection') }
+            Set-Attribute $child "$filter/extendedProtection" 'tokenChecking' $each.Value.tokenChecking $Location
+        }
+        else { Set-Attribute $node $filter $each.Name $each.Value $Location }
+    }
+}
+
+function Set-Certificates {
+    # Every TLS port of a site has the certificate that the machine took last.
+    param([object]$Sites)
+    $ports = @(foreach ($each in @(Get-FieldNames $Sites)) {
+            foreach ($one in (Get-Field $Sites $each).bindings) { if ($one -like 'https/*') { ($one -split ':')[1] } }
+        }) | Sort-Object -Unique
+    if (-not @($ports).Count) { return }
+    $taken = 'C:\doublehop\certificates\own.cer'
+    if (-not (Test-Path -LiteralPath $taken)) { throw 'this machine has taken no certificate, and a site speaks TLS' }
+    $thumbprint = (ConvertFrom-Pem (Get-Content -LiteralPath $taken -Raw -Encoding ASCII)).Thumbprint
+    foreach ($port in @($ports)) {
+        $shown = Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert', "ipport=0.0.0.0:$port") -Expected @(0, 1)
+        if ("$shown" -like "*$thumbprint*") { continue }
+        if ($LASTEXITCODE -eq 0) { $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$port") }
+        $null = Invoke-Program 'netsh.exe' @('http', 'add', 'sslcert', "ipport=0.0.0.0:$port", "certhash=$thumbprint",
+            "appid=$application", 'certstorename=MY')
+        Add-Change "certificate on port $port"
+    }
+}
+
+function Set-Limit {
+    # A limit of HTTP.sys. The usual one is the absence of a value; another counts after the next start.
+    param([string]$Name, [int]$Value)
+    $found = Get-RegistryValue $limits $Name
+    if ($Value -ne $usual) { Set-RegistryValue $limits $Name 'DWord' $Value }
+    elseif ($null -ne $found) {
+        Remove-ItemProperty -LiteralPath $limits -Name $Name
+        Add-Change "HTTP.sys: $Name as usual"
+    }
+}
+
+function Get-Needs {
+    # HTTP.sys reads its limits when it starts, and WinRM lives in it too: the machine starts anew.
+    if (@($Changes | Where-Object { $_ -like 'HTTP.sys:*' -or $_ -like "registry: $limits*" }).Count) { 'restart' } else { '' }
+}
+
+if (Get-Field $Document 'undo' $false) {
+    foreach ($name in 'MaxFieldLength', 'MaxRequestBytes') { Set-Limit $name $usual }
+    if (@(Get-WebConfigurationBackup | Where-Object { $_.Name -eq $before }).Count) {
+        Restore-WebConfiguration -Name $before
+        Remove-WebConfigurationBackup -Name $before
+        Add-Change 'IIS as before'
+    }
+    foreach ($line in @(Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert'))) {
+        if ("$line" -match '\s0\.0\.0\.0:(\d+)\s*$' -and $Matches[1] -ne '5986') {
+            $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$($Matches[1])")
+            Add-Change "no certificate on port $($Matches[1])"
+        }
+    }
+    if (Test-Path -LiteralPath $root) {
+        Remove-Item -LiteralPath $root -Recurse -Force
+        Add-Change "no longer: $root"
+    }
+    Write-Document @{ changed = @($Changes); needs = (Get-Needs) }
+    return
+}
+
+$config = Get-Field $Document 'config'
+$sites = Get-Field $config 'sites'
+$pools = Get-Field $config 'applicationPools'
+
+# What IIS was before the first configuration is kept by IIS itself, under a name of ours.
+if (-not @(Get-WebConfigurationBackup | Where-Object { $_.Name -eq $before }).Count) {
+    $null = Backup-WebConfiguration -Name $before
+    Add-Change 'kept what IIS was'
+}
+foreach ($each in @((Get-HostConfiguration).SelectNodes('/configuration/system.applicationHost/sites/site'))) {
+    $name = $each.GetAttribute('name')
+    if (@(Get-FieldNames $sites) -notcontains $name) {
+        Remove-Website -Name $name
+        Add-Change "no longer: $name"
+    }
+}
+foreach ($name in @(Get-FieldNames $pools)) { Set-Pool $name (Get-Field $pools $name) }
+Set-Certificates $sites
+$locations = @{}
+foreach ($name in @(Get-FieldNames $sites)) {
+    $site = Get-Field $sites $name
+    Set-Site $name $site
+    # What the first application says for itself, it says for the site.
+    $own = Get-Field $site.applications '/' $null
+    foreach ($section in $sections) { Set-Section $name $section (Get-Field $own $section (Get-Field $site $section)) }
+    $locations[$name] = $true
+    foreach ($path in @(Get-FieldNames $site.applications)) {
+        if ($path -eq '/') { continue }
+        $locations["$name$path"] = $true
+        foreach ($section in $sections) { Set-Section "$name$path" $section (Get-Field (Get-Field $site.applications $path) $section $null) }
+    }
+}
+# What was said of a site or an application that is gone is said of nobody.
+foreach ($each in @((Get-HostConfiguration).SelectNodes('/configuration/location[@path!=""]'))) {
+    $path = $each.GetAttribute('path')
+    if ($locations.ContainsKey($path)) { continue }
+    foreach ($section in $sections) { Set-Section $path $section $null }
+}
+foreach ($each in @((Get-HostConfiguration).SelectNodes('/configuration/system.applicationHost/applicationPools/add'))) {
+    $name = $each.GetAttribute('name')
+    if (@(Get-FieldNames $pools) -notcontains $name) {
+        Remove-WebAppPool -Name $name
+        Add-Change "no longer: pool $name"
+    }
+}
+$kernel = Get-Field $config 'httpSys' $null
+Set-Limit 'MaxFieldLength' (Get-Field $kernel 'MaxFieldLength' $usual)
+Set-Limit 'MaxRequestBytes' (Get-Field $kernel 'MaxRequestBytes' $usual)
+foreach ($name in @(Get-FieldNames $sites)) {
+    if ((Get-WebsiteState -Name $name).Value -ne 'Started') {
+        Start-Website -Name $name
+        Add-Change "started: $name"
+    }
+}
+Write-Document @{ changed = @($Changes); needs = (Get-Needs) }

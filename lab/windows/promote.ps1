@@ -1,0 +1,33 @@
+#Requires -Version 5.1
+# Makes the machine the first domain controller of the lab's forest.
+[CmdletBinding()]
+param([string]$InputPath, [object]$Document)
+. "$PSScriptRoot\common.ps1"
+$Document = Read-Document $InputPath $Document
+$topology = Get-Field $Document 'topology'
+$dns = Get-Field $topology 'dns'
+$system = Get-CimInstance -ClassName Win32_ComputerSystem
+
+# 4 and 5 are domain controllers (DomainRole of Win32_ComputerSystem).
+if ($system.DomainRole -ge 4) {
+    if ($system.Domain -ne $dns) { throw "this machine is a domain controller of $($system.Domain), not of $dns" }
+    $services = @(Get-Service -Name NTDS, ADWS, DNS)
+    if (@($services | Where-Object { "$($_.Status)" -ne 'Running' }).Count) { return Step-Answer -Needs 'domain' }
+    return Step-Answer
+}
+
+# Promoted, and not restarted yet.
+if ((Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType') -eq 'LanmanNT') {
+    return Step-Answer -Needs 'restart'
+}
+if (Add-Feature @('AD-Domain-Services')) { return Step-Answer -Needs 'restart' }
+
+# The local administrator becomes the domain's, and keeps the password.
+$administrator = Get-LocalUser | Where-Object { "$($_.SID)" -like '*-500' }
+Set-LocalUser -SID $administrator.SID -Password (Get-Secret $Document 'administrator')
+Enable-LocalUser -SID $administrator.SID
+$null = Install-ADDSForest -DomainName $dns -DomainNetbiosName (Get-Field $topology 'domain') `
+    -ForestMode WinThreshold -DomainMode WinThreshold -InstallDns `
+    -SafeModeAdministratorPassword (Get-Secret $Document 'dsrm') -NoRebootOnCompletion -Force
+Add-Change "forest: $dns"
+Step-Answer -Needs 'restart'

@@ -1,0 +1,32 @@
+#Requires -Version 5.1
+# Brings the machine to what the topology says of it: the scripts of its role, in order, as far as they get.
+[CmdletBinding()]
+param([string]$InputPath, [object]$Document)
+. "$PSScriptRoot\common.ps1"
+$Document = Read-Document $InputPath $Document
+$scripts = @{
+    'domain-controller' = 'rename', 'address', 'promote', 'dns-client', 'dns-server', 'kds-root-key', 'sql-service-account',
+        'audit', 'kerberos-logging', 'certify', 'winrm'
+    'front-end' = 'rename', 'address', 'dns-client', 'join', 'iis', 'hosting-bundle', 'audit', 'kerberos-logging',
+        'firewall', 'certify', 'winrm'
+    'back-end' = 'rename', 'address', 'dns-client', 'join', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
+        'firewall', 'certify', 'winrm'
+    'client' = 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
+        'kerberos-logging', 'certify', 'winrm'
+}
+$machine = Get-Machine $Document
+$role = Get-Field $machine 'role'
+if (-not $scripts.ContainsKey($role)) { throw "no script knows the role '$role'" }
+
+$needs = ''
+$request = ''
+foreach ($each in $scripts[$role]) {
+    $answer = & "$PSScriptRoot\$each.ps1" -Document $Document | ConvertFrom-Json
+    foreach ($one in @($answer.changed)) { $null = $Changes.Add("${each}: $one") }
+    if ($answer.needs) {
+        $needs = $answer.needs
+        $request = $answer.request
+        break
+    }
+}
+Write-Document @{ machine = Get-Field $machine 'name'; changed = @($Changes); needs = $needs; request = $request }

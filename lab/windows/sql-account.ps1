@@ -1,0 +1,26 @@
+#Requires -Version 5.1
+# Has SQL Server run as its account of the domain.
+[CmdletBinding()]
+param([string]$InputPath, [object]$Document)
+. "$PSScriptRoot\common.ps1"
+$Document = Read-Document $InputPath $Document
+$topology = Get-Field $Document 'topology'
+$account = Get-Field (Get-Field (Get-Field $topology 'windows' $null) 'sql' $null) 'account' 'sqlserver'
+$wanted = "$(Get-Field $topology 'domain')\$account"
+
+if ((Get-CimInstance -ClassName Win32_Service -Filter "Name='MSSQLSERVER'").StartName -ne $wanted) {
+    # SQL Server's own WMI class, which also moves the rights of the account before (the page on SetServiceAccount).
+    $inside = 'root\Microsoft\SqlServer'
+    $space = @(Get-CimInstance -Namespace $inside -ClassName __NAMESPACE | Where-Object { $_.Name -like 'ComputerManagement*' })[-1].Name
+    $service = Get-CimInstance -Namespace "$inside\$space" -ClassName SqlService -Filter "ServiceName='MSSQLSERVER'"
+    $done = Invoke-CimMethod -InputObject $service -MethodName SetServiceAccount -Arguments @{
+        ServiceStartName = $wanted; ServiceStartPassword = Get-Field (Get-Field $Document 'secrets') 'sql_service' }
+    if ($done.ReturnValue -ne 0) { throw "SQL Server would not take the account ${wanted}: $($done.ReturnValue)" }
+    Add-Change "SQL Server as $wanted"
+}
+$service = Get-Service -Name MSSQLSERVER
+if ("$($service.Status)" -ne 'Running') {
+    Start-Service -Name MSSQLSERVER
+    Add-Change 'SQL Server runs'
+}
+Step-Answer

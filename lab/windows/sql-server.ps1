@@ -1,0 +1,38 @@
+#Requires -Version 5.1
+# Installs SQL Server's default instance, which answers on TCP 1433.
+[CmdletBinding()]
+param([string]$InputPath, [object]$Document)
+. "$PSScriptRoot\common.ps1"
+$Document = Read-Document $InputPath $Document
+$topology = Get-Field $Document 'topology'
+$sql = Get-Field (Get-Field $topology 'windows' $null) 'sql' $null
+$setup = Get-Field $sql 'setup' 'C:\doublehop\sql\setup.exe'
+$instances = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'
+
+if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
+    if (-not (Test-Path -LiteralPath $setup)) { throw "SQL Server's setup is not at $setup" }
+    # It runs as its own virtual account at first: setup takes a password as an argument or in this file, and nowhere else.
+    $lines = @(
+        '[OPTIONS]', 'ACTION="Install"', 'QUIET="True"', 'IACCEPTSQLSERVERLICENSETERMS="True"', 'UPDATEENABLED="False"',
+        'FEATURES=SQLENGINE', 'INSTANCENAME="MSSQLSERVER"', 'SQLSVCSTARTUPTYPE="Automatic"', 'TCPENABLED="1"', 'NPENABLED="0"',
+        "SQLSYSADMINACCOUNTS=`"BUILTIN\Administrators`" `"$(Get-Field $topology 'domain')\Domain Admins`"")
+    Set-TextFile 'C:\doublehop\ConfigurationFile.ini' (($lines -join "`r`n") + "`r`n") 'ASCII'
+    $null = Invoke-Program $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini') -Expected @(0, 3010)
+    $restart = $LASTEXITCODE -eq 3010
+    Add-Change 'SQL Server'
+    if ($restart) { return Step-Answer -Needs 'restart' }
+}
+
+# One port for every address, whatever the edition's setup chose.
+$id = Get-RegistryValue $instances 'MSSQLSERVER'
+$before = $Changes.Count
+$all = "HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\$id\MSSQLServer\SuperSocketNetLib\Tcp\IPAll"
+Set-RegistryValue $all 'TcpDynamicPorts' 'String' ''
+Set-RegistryValue $all 'TcpPort' 'String' '1433'
+if ($Changes.Count -gt $before) { Restart-Service -Name MSSQLSERVER -Force }
+$service = Get-Service -Name MSSQLSERVER
+if ("$($service.Status)" -ne 'Running') {
+    Start-Service -Name MSSQLSERVER
+    Add-Change 'SQL Server runs'
+}
+Step-Answer

@@ -1,0 +1,361 @@
+# What each cmdlet does to the model of a machine. Their parameters are generated from Microsoft's reference.
+
+$Does = @{
+    'Get-CimInstance' = { param($b)
+        $c = $Script:M.computer
+        switch ("$($b['ClassName'])") {
+            'Win32_ComputerSystem' { return [pscustomobject]@{ Name = $c.name; Domain = $c.domain; PartOfDomain = $c.member; DomainRole = $c.role } }
+            'Win32_DeviceGuard' {
+                if ($b['Namespace'] -eq 'root\Microsoft\Windows\DeviceGuard') { return [pscustomobject]@{ SecurityServicesRunning = @(0, 2) + $(if ($c.guard) { 1 }) } } }
+            'Win32_Service' {
+                if ($b['Filter'] -eq "Name='MSSQLSERVER'") { return [pscustomobject]@{ Name = 'MSSQLSERVER'; StartName = $Script:M.sql.account } }
+            }
+            '__NAMESPACE' { if ($b['Namespace'] -eq 'root\Microsoft\SqlServer') { return [pscustomobject]@{ Name = 'ComputerManagement16' }, [pscustomobject]@{ Name = 'ServerEvents' } | Sort-Object Name } }
+            'SqlService' {
+                if ($b['Namespace'] -eq 'root\Microsoft\SqlServer\ComputerManagement16' -and $b['Filter'] -eq "ServiceName='MSSQLSERVER'") {
+                    return [pscustomobject]@{ Class = 'SqlService'; ServiceName = 'MSSQLSERVER' } }
+            }
+        }
+        throw "the model has no $($b['ClassName']) $($b['Filter']) in '$($b['Namespace'])'"
+    }
+    'Invoke-CimMethod' = { param($b)
+        if ($b['InputObject'].Class -ne 'SqlService' -or $b['MethodName'] -ne 'SetServiceAccount') { throw 'the model has no such method' }
+        $wanted = @($b['Arguments'].Keys | Sort-Object) -join ','
+        if ($wanted -ne 'ServiceStartName,ServiceStartPassword') { throw "SetServiceAccount takes ServiceStartName and ServiceStartPassword, not $wanted" }
+        $Script:M.sql.account = $b['Arguments'].ServiceStartName
+        Step
+        [pscustomobject]@{ ReturnValue = 0 }
+    }
+    'Rename-Computer' = { param($b)
+        $Script:M.computer.next = $b['NewName']
+        Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName' 'String' $b['NewName']
+        Step
+    }
+    'Add-Computer' = { param($b)
+        if ($Script:M.computer.name -ne $Script:M.computer.next) { throw 'the machine has a name to take first' }
+        $Script:M.computer.domain = $b['DomainName']; $Script:M.computer.member = $true; $Script:M.computer.role = $Script:M.computer.role + 1
+        Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'NV Domain' 'String' $b['DomainName']
+        Step
+    }
+    'Get-LocalUser' = { param($b)
+        foreach ($each in @($Script:M.local.Keys)) { [pscustomobject]@{ Name = $each; SID = $Script:M.local[$each].sid; Enabled = $Script:M.local[$each].enabled } } }
+    'Set-LocalUser' = { param($b)
+        foreach ($each in @($Script:M.local.Values)) { if ($each.sid -eq $b['SID']) { $each.password = (New-Object pscredential 'x', $b['Password']).GetNetworkCredential().Password; Step; return } }
+        throw 'no such user' }
+    'Enable-LocalUser' = { param($b)
+        foreach ($each in @($Script:M.local.Values)) { if ($each.sid -eq $b['SID']) { $each.enabled = $true; Step; return } }
+        throw 'no such user' }
+    'Get-LocalGroupMember' = { param($b) foreach ($each in @($Script:M.groups["$($b['SID'])"])) { if ($each) { [pscustomobject]@{ Name = $each } } } }
+    'Add-LocalGroupMember' = { param($b)
+        if (@($Script:M.groups["$($b['SID'])"]) -contains "$($b['Member'])") { throw 'is a member already' }
+        $Script:M.groups["$($b['SID'])"] = @(@($Script:M.groups["$($b['SID'])"]) + "$($b['Member'])" | Where-Object { $_ }); Step }
+
+    'Get-WindowsFeature' = { param($b)
+        foreach ($each in $b['Name']) {
+            $state = if ($Script:M.features.ContainsKey($each)) { 'Installed' } else { 'Available' }
+            [pscustomobject]@{ Name = $each; InstallState = $state; Installed = $state -eq 'Installed' }
+        } }
+    'Install-WindowsFeature' = { param($b)
+        foreach ($each in $b['Name']) {
+            $Script:M.features[$each] = 'Installed'
+            if ($each -eq 'Web-Server') {
+                Write-File $Host32 $Start; Add-Folder 'C:\inetpub\wwwroot'; $Script:M.services.W3SVC = @{ status = 'Running' }; $Script:M.sites['Default Web Site'] = 'Started' }
+            if ($each -eq 'AD-Domain-Services') { $Script:M.services.NTDS = @{ status = 'Stopped' } }
+        }
+        Step
+        [pscustomobject]@{ Success = $true; RestartNeeded = 'No' } }
+    'Install-ADDSForest' = { param($b)
+        if (-not $Script:M.features.ContainsKey('AD-Domain-Services')) { throw 'the role is not installed' }
+        if (-not $Script:M.local.Administrator.enabled) { throw 'the local administrator has no password' }
+        if ($Script:M.computer.name -ne $Script:M.computer.next) { throw 'the machine has a name to take first' }
+        Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType' 'String' 'LanmanNT'
+        Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'NV Domain' 'String' $b['DomainName']
+        $Script:M.computer.netbios = $b['DomainNetbiosName']
+        Step
+        [pscustomobject]@{ Status = 'Success' } }
+    'Get-KdsRootKey' = { param($b) foreach ($each in @($Script:M.rootKeys)) { [pscustomobject]@{ KeyId = $each } } }
+    'Add-KdsRootKey' = { param($b)
+        if ($b['EffectiveTime'] -gt (Get-Date).AddHours(-9.9)) { throw 'the key counts only after ten hours' }
+        $Script:M.rootKeys = @('a key'); Step; 'a key' }
+    'Get-ADUser' = { param($b)
+        if ($Script:M.computer.role -ne 5) { throw 'no domain controller answers' }
+        if ($b['Filter'] -notmatch "^SamAccountName -eq '([^']+)'$") { throw 'the model does not know this filter' }
+        $user = $Script:M.accounts[$Matches[1]]
+        if ($null -ne $user) { [pscustomobject]@{ SamAccountName = $Matches[1]; ServicePrincipalNames = @($user.spns) } } }
+    'New-ADUser' = { param($b)
+        if ($Script:M.accounts.ContainsKey($b['SamAccountName'])) { throw 'The specified account already exists' }
+        $Script:M.accounts[$b['SamAccountName']] = @{
+            enabled = $b['Enabled']; encryption = @($b['KerberosEncryptionType']); forever = $b['PasswordNeverExpires']; spns = @()
+            password = (New-Object pscredential 'x', $b['AccountPassword']).GetNetworkCredential().Password }
+        Step }
+    'Set-ADUser' = { param($b)
+        $user = $Script:M.accounts["$($b['Identity'])"]
+        foreach ($each in @($b['ServicePrincipalNames'].Keys)) { if ($each -ne 'Add') { throw "the model does not $each names" } }
+        $user.spns = @(@($user.spns) + @($b['ServicePrincipalNames'].Add)); Step }
+
+    'Get-NetIPAddress' = { param($b)
+        $found = @(foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) {
+                $one = $Script:M.adapters[$each]
+                if (-not $one.address) { continue }
+                if ($b.ContainsKey('IPAddress') -and @($b['IPAddress']) -notcontains $one.address) { continue }
+                [pscustomobject]@{ InterfaceAlias = $each; IPAddress = $one.address } })
+        if (-not $found.Count -and $b.ContainsKey('IPAddress')) { return Fail 'No matching MSFT_NetIPAddress objects found' 'CmdletizationQuery_NotFound' $b }
+        $found }
+    'New-NetIPAddress' = { param($b)
+        $one = $Script:M.adapters["$($b['InterfaceAlias'])"]; $one.address = "$($b['IPAddress'])"; $one.length = [int]$b['PrefixLength']; Step }
+    'Get-DnsClientServerAddress' = { param($b)
+        foreach ($each in @(@($Script:M.adapters.Keys) + 'Loopback Pseudo-Interface 1' | Sort-Object)) {
+            $one = if ($each -like 'Loopback*') { @{ servers = @() } } else { $Script:M.adapters[$each] }
+            [pscustomobject]@{ InterfaceAlias = $each; ServerAddresses = @($one.servers) } } }
+    'Set-DnsClientServerAddress' = { param($b) $Script:M.adapters["$($b['InterfaceAlias'])"].servers = @($b['ServerAddresses']); Step }
+    'Get-DnsClient' = { param($b) [pscustomobject]@{ RegisterThisConnectionsAddress = $Script:M.adapters["$($b['InterfaceAlias'])"].registers } }
+    'Set-DnsClient' = { param($b) $Script:M.adapters["$($b['InterfaceAlias'])"].registers = $b['RegisterThisConnectionsAddress']; Step }
+    'Resolve-DnsName' = { param($b)
+        if ($Script:M.world.domain) { [pscustomobject]@{ Name = $b['Name']; Type = $b['Type'] } } else { Fail 'DNS name does not exist' 'DNS_ERROR_RCODE_NAME_ERROR' $b } }
+    'Get-DnsServerResourceRecord' = { param($b)
+        $found = @($Script:M.zones[$b['ZoneName']] | Where-Object { $_.name -eq $b['Name'] -and $_.type -eq $b['RRType'] })
+        if (-not $found.Count) { return Fail 'Failed to get the record' 'WIN32 9714' $b }
+        foreach ($each in $found) { [pscustomobject]@{ HostName = $each.name; RecordData = [pscustomobject]@{ IPv4Address = $each.data } } } }
+    'Add-DnsServerResourceRecordA' = { param($b)
+        $null = $Script:M.zones[$b['ZoneName']].Add(@{ name = $b['Name']; type = 'A'; data = "$($b['IPv4Address'])" }); Step }
+    'Remove-DnsServerResourceRecord' = { param($b)
+        $zone = $Script:M.zones[$b['ZoneName']]
+        foreach ($each in @($zone)) { if ($each.name -eq $b['Name'] -and $each.data -eq "$($b['RecordData'])") { $zone.Remove($each); Step; return } }
+        throw 'no such record' }
+
+    'Get-NetFirewallRule' = { param($b)
+        $name = "$($b['Name'])"
+        if ($Script:M.firewall.ContainsKey($name)) { [pscustomobject]@{ Name = $name } } else { Fail "No MSFT_NetFirewallRule objects found with property 'InstanceID' equal to '$name'" 'CmdletizationQuery_NotFound_InstanceID' $b } }
+    'Get-NetFirewallPortFilter' = { param($b) $ports = @($Script:M.firewall["$($b['AssociatedNetFirewallRule'].Name)"]); [pscustomobject]@{ LocalPort = $(if ($ports.Count -eq 1) { $ports[0] } else { $ports }) } }
+    'New-NetFirewallRule' = { param($b)
+        if ($Script:M.firewall.ContainsKey($b['Name'])) { throw 'Cannot create a file when that file already exists.' }
+        if ("$($b['Direction']) $($b['Protocol']) $($b['Action'])" -ne 'Inbound TCP Allow') { throw 'the model opens TCP ports' }
+        $Script:M.firewall[$b['Name']] = @($b['LocalPort']); Step }
+    'Remove-NetFirewallRule' = { param($b) $Script:M.firewall.Remove("$($b['Name'])"); Step }
+
+    'Get-Service' = { param($b)
+        foreach ($each in @($b['Name'])) {
+            if ($Script:M.services.ContainsKey($each)) { [pscustomobject]@{ Name = $each; Status = $Script:M.services[$each].status } }
+            else { Fail "Cannot find any service with service name '$each'." 'NoServiceFoundForGivenName' $b } } }
+    'Start-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Running'; Step }
+    'Restart-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Stopped'; Step; $Script:M.services["$($b['Name'])"].status = 'Running'; Step }
+
+    'Get-WSManInstance' = { param($b)
+        $found = $Script:M.listeners["$($b['SelectorSet'].Transport)"]
+        if ($null -eq $found) { return Fail 'The service cannot find the resource identified by the resource URI and selectors.' 'WsManError' $b }
+        [pscustomobject]$found }
+    'New-WSManInstance' = { param($b)
+        if ("$($b['ResourceURI'])" -ne 'winrm/config/Listener' -or $b['SelectorSet'].Address -ne '*') { throw 'the model has listeners on every address' }
+        if ($Script:M.listeners.ContainsKey($b['SelectorSet'].Transport)) { throw 'The listener exists already' }
+        if (-not $Script:M.certificates.My.ContainsKey($b['ValueSet'].CertificateThumbprint)) { throw 'no such certificate' }
+        $Script:M.listeners[$b['SelectorSet'].Transport] = Copy-Deep $b['ValueSet']; Step }
+    'Set-WSManInstance' = { param($b) $Script:M.listeners[$b['SelectorSet'].Transport] = Copy-Deep $b['ValueSet']; Step }
+    'Import-Certificate' = { param($b)
+        $store = "$($b['CertStoreLocation'])".Split('\')[-1]
+        $inner = ($Script:M.files[$b['FilePath']] -split "`r?`n" | Where-Object { $_ -and $_ -notlike '-----*' }) -join ''
+        $own = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (, [Convert]::FromBase64String($inner))
+        $Script:M.certificates[$store][$own.Thumbprint] = $own.Subject; Step }
+
+    'Test-Path' = { param($b)
+        $path = Get-OnlyPath $b
+        if ($path -like 'HKLM:*') { return $Script:M.registry.ContainsKey((Split-Key $path)) }
+        if ($path -match '^Cert:\\LocalMachine\\(\w+)\\(\w+)$') { return $Script:M.certificates[$Matches[1]].ContainsKey($Matches[2]) }
+        $Script:M.files.ContainsKey($path) -or $Script:M.folders.ContainsKey($path) }
+    'New-Item' = { param($b)
+        $path = Get-OnlyPath $b
+        if ($path -like 'HKLM:*') { $Script:M.registry[(Split-Key $path)] = New-Table; Step; return }
+        if ($b['ItemType'] -ne 'Directory') { throw 'the model makes folders and registry keys' }
+        Add-Folder $path; Step }
+    'Remove-Item' = { param($b)
+        $path = Get-OnlyPath $b
+        if ($Script:M.files.ContainsKey($path)) { $Script:M.files.Remove($path); Step; return }
+        if (-not $Script:M.folders.ContainsKey($path)) { throw "Cannot find path '$path'" }
+        foreach ($table in $Script:M.files, $Script:M.folders, $Script:M.acl) {
+            foreach ($each in @($table.Keys)) { if ($each -eq $path -or $each -like "$path\*") { $table.Remove($each) } } }
+        Step }
+    'Get-Content' = { param($b)
+        $path = Get-OnlyPath $b
+        if (-not $Script:M.files.ContainsKey($path)) { throw "Cannot find path '$path'" }
+        if ($b['Raw']) { return $Script:M.files[$path] }
+        @($Script:M.files[$path] -split "`r?`n") }
+    'Set-Content' = { param($b)
+        $path = Get-OnlyPath $b
+        if (-not $Script:M.folders.ContainsKey($path.Substring(0, $path.LastIndexOf('\')))) { throw "Could not find a part of the path '$path'" }
+        $Script:M.files[$path] = (@($b['Value']) -join "`r`n") + $(if ($b['NoNewline']) { '' } else { "`r`n" }); Step }
+    'Get-ChildItem' = { param($b)
+        $path = Get-OnlyPath $b
+        if ($path -match '^Cert:\\LocalMachine\\(\w+)$') {
+            $store = $Script:M.certificates[$Matches[1]]
+            foreach ($each in @($store.Keys | Sort-Object)) {
+                [pscustomobject]@{ Thumbprint = $each; Subject = $store[$each]; Issuer = 'CN=doublehop lab authority'; HasPrivateKey = $true; NotAfter = (Get-Date).AddDays(30) } }
+            return
+        }
+        foreach ($each in @($Script:M.files.Keys | Sort-Object)) {
+            if ($each -notlike "$path\*") { continue }
+            $rest = $each.Substring($path.Length + 1)
+            if (-not $b['Recurse'] -and $rest -like '*\*') { continue }
+            $name = $each.Split('\')[-1]
+            if ($b['Filter'] -and $name -notlike $b['Filter']) { continue }
+            [pscustomobject]@{ Name = $name; FullName = $each; LastWriteTime = (Get-Date) } } }
+    'Get-ItemProperty' = { param($b)
+        $key = $Script:M.registry[(Split-Key (Get-OnlyPath $b))]
+        if ($null -eq $key -or -not $key.Count) { return }
+        $told = [ordered]@{}
+        foreach ($each in @($key.Keys)) { $told[$each] = $key[$each].value }
+        [pscustomobject]$told }
+    'New-ItemProperty' = { param($b)
+        $path = Split-Key (Get-OnlyPath $b)
+        if (-not $Script:M.registry.ContainsKey($path)) { throw "Cannot find path '$path'" }
+        if ($b['PropertyType'] -notin 'String', 'ExpandString', 'Binary', 'DWord', 'MultiString', 'QWord') { throw "no such type of value: $($b['PropertyType'])" }
+        Set-Value $path $b['Name'] $b['PropertyType'] $b['Value']; Step }
+    'Remove-ItemProperty' = { param($b) $Script:M.registry[(Split-Key (Get-OnlyPath $b))].Remove("$($b['Name'])"); Step }
+
+    'Get-WebConfigurationProperty' = { param($b)
+        Test-Place $b
+        $xml = Get-Configuration
+        $filter = Get-Filter $b
+        $name = @($b['Name'])[0]
+        if ($name -eq 'Collection') {
+            foreach ($each in (Get-Entries $xml $b $filter)) {
+                $values = $each -split ' '; $at = 0; $entry = [ordered]@{}
+                foreach ($key in $Collections[(Get-Kind $filter)]) { $entry[$key] = $values[$at++] }
+                [pscustomobject]$entry }
+            return
+        }
+        $null = if (-not $Script:Schema[(Get-Kind $filter)].ContainsKey($name)) { throw "'$(Get-Kind $filter)' has no attribute '$name'" }
+        $node = Find-Element (Get-Root $xml $b) $filter
+        # An entry of a collection that is not there is nothing; an element that is not written has its defaults.
+        if ($null -eq $node) {
+            $stop = $filter.LastIndexOf(']')
+            if ($stop -ge 0 -and $null -eq (Find-Element (Get-Root $xml $b) $filter.Substring(0, $stop + 1))) { return }
+        }
+        $text = if ($null -ne $node) { $node.GetAttribute($name) } else { '' }
+        $kind = $Script:Schema[(Get-Kind $filter)][$name]
+        # Words of an enumeration come as they are, everything else inside a ConfigurationAttribute.
+        if ($kind -is [System.Collections.IList]) { return $text }
+        if ($kind -eq 'bool') { return [pscustomobject]@{ Name = $name; Value = $text -eq 'true' } }
+        [pscustomobject]@{ Name = $name; Value = (Unprotect $text) } }
+    'Set-WebConfigurationProperty' = { param($b)
+        $xml = Get-Configuration
+        $filter = Get-Filter $b
+        $text = Test-Attribute (Get-Kind $filter) $b['Name'] $b['Value']
+        $node = Find-Element (Get-Root $xml $b -Make) $filter -Make
+        $node.SetAttribute($b['Name'], $(if ($b['Name'] -eq 'password') { Protect $text } else { $text }))
+        Save-Configuration $xml }
+    'Add-WebConfigurationProperty' = { param($b)
+        $xml = Get-Configuration
+        $filter = Get-Filter $b
+        $keys = $Collections[(Get-Kind $filter)]
+        if ($b['Name'] -ne '.' -or -not $keys) { throw "the model knows no collection '$filter' '$($b['Name'])'" }
+        $node = Find-Element (Get-Root $xml $b -Make) $filter -Make
+        $name = if ((Get-Kind $filter) -eq 'bindings') { 'binding' } else { 'add' }
+        $new = $node.AppendChild($xml.CreateElement($name))
+        $kind = if ($name -eq 'binding') { 'binding' } else { "$(Get-Kind $filter)/add" }
+        foreach ($key in @($b['Value'].Keys | Sort-Object { [array]::IndexOf(@($keys), $_) }, { $_ })) { $new.SetAttribute($key, (Test-Attribute $kind $key $b['Value'][$key])) }
+        $null = Get-Entries $xml $b $filter
+        Save-Configuration $xml }
+    'Remove-WebConfigurationProperty' = { param($b)
+        $xml = Get-Configuration
+        $filter = Get-Filter $b
+        $keys = @($Collections[(Get-Kind $filter)])
+        $id = @($keys | ForEach-Object { $b['AtElement'][$_] }) -join ' '
+        if ((Get-Entries $xml $b $filter) -notcontains $id) { throw "no entry '$id' in $filter" }
+        $node = Find-Element (Get-Root $xml $b -Make) $filter -Make
+        $own = @($node.SelectNodes('*') | Where-Object { $one = $_; $_.get_Name() -notin 'clear', 'remove' -and (@($keys | ForEach-Object { $one.GetAttribute($_) }) -join ' ') -eq $id })
+        if ($own.Count) { $null = $node.RemoveChild($own[0]) }
+        else { foreach ($key in $keys) { $node.AppendChild($xml.CreateElement('remove')).SetAttribute($key, $b['AtElement'][$key]) } }
+        Save-Configuration $xml }
+    'Clear-WebConfiguration' = { param($b)
+        $xml = Get-Configuration
+        $root = Get-Root $xml $b
+        $node = if ($null -ne $root) { Find-Element $root (Get-Filter $b) }
+        if ($null -eq $node -or -not $b.ContainsKey('Location')) { throw "nothing to clear at $($b['Location']) $($b['Filter'])" }
+        while ($node -ne $xml.DocumentElement -and -not $node.HasChildNodes -or $node.ParentNode.get_Name() -eq 'authentication') {
+            $parent = $node.ParentNode
+            $null = $parent.RemoveChild($node)
+            $node = $parent
+            if ($node.HasChildNodes) { break }
+        }
+        Save-Configuration $xml }
+    'New-WebAppPool' = { param($b)
+        $xml = Get-Configuration
+        $pools = $xml.SelectSingleNode('/configuration/system.applicationHost/applicationPools')
+        $new = $pools.InsertBefore($xml.CreateElement('add'), $pools.SelectSingleNode('applicationPoolDefaults'))
+        $new.SetAttribute('name', $b['Name'])
+        $null = $new.AppendChild($xml.CreateElement('processModel'))
+        Save-Configuration $xml
+        [pscustomobject]@{ name = $b['Name'] } }
+    'Remove-WebAppPool' = { param($b)
+        $xml = Get-Configuration
+        $node = $xml.SelectSingleNode("/configuration/system.applicationHost/applicationPools/add[@name='$($b['Name'])']")
+        $null = $node.ParentNode.RemoveChild($node); Save-Configuration $xml }
+    'New-Website' = { param($b)
+        $xml = Get-Configuration
+        $sites = $xml.SelectSingleNode('/configuration/system.applicationHost/sites')
+        if ($sites.SelectSingleNode("site[@id='$($b['Id'])']")) { throw 'another site has this number' }
+        if (-not $Script:M.folders.ContainsKey($b['PhysicalPath'])) { throw "Parameter 'PhysicalPath' should point to existing path." }
+        $new = $sites.InsertBefore($xml.CreateElement('site'), $sites.SelectSingleNode('siteDefaults'))
+        $new.SetAttribute('name', $b['Name']); $new.SetAttribute('id', "$($b['Id'])")
+        $own = $new.AppendChild($xml.CreateElement('application')); $own.SetAttribute('path', '/')
+        $folder = $own.AppendChild($xml.CreateElement('virtualDirectory')); $folder.SetAttribute('path', '/'); $folder.SetAttribute('physicalPath', $b['PhysicalPath'])
+        $first = $new.AppendChild($xml.CreateElement('bindings')).AppendChild($xml.CreateElement('binding'))
+        $first.SetAttribute('protocol', 'http'); $first.SetAttribute('bindingInformation', '*:80:')
+        $Script:M.sites[$b['Name']] = 'Started'
+        Save-Configuration $xml
+        [pscustomobject]@{ name = $b['Name'] } }
+    'Remove-Website' = { param($b)
+        $xml = Get-Configuration
+        $node = $xml.SelectSingleNode("/configuration/system.applicationHost/sites/site[@name='$($b['Name'])']")
+        $null = $node.ParentNode.RemoveChild($node); $Script:M.sites.Remove("$($b['Name'])"); Save-Configuration $xml }
+    'New-WebApplication' = { param($b)
+        $xml = Get-Configuration
+        $site = $xml.SelectSingleNode("/configuration/system.applicationHost/sites/site[@name='$($b['Site'])']")
+        $new = $site.InsertBefore($xml.CreateElement('application'), $site.SelectSingleNode('bindings'))
+        $new.SetAttribute('path', "/$($b['Name'])"); $new.SetAttribute('applicationPool', $b['ApplicationPool'])
+        $folder = $new.AppendChild($xml.CreateElement('virtualDirectory')); $folder.SetAttribute('path', '/'); $folder.SetAttribute('physicalPath', $b['PhysicalPath'])
+        Save-Configuration $xml
+        [pscustomobject]@{ name = $b['Name'] } }
+    'Remove-WebApplication' = { param($b)
+        $xml = Get-Configuration
+        $node = $xml.SelectSingleNode("/configuration/system.applicationHost/sites/site[@name='$($b['Site'])']/application[@path='/$($b['Name'])']")
+        $null = $node.ParentNode.RemoveChild($node); Save-Configuration $xml }
+    'Get-WebsiteState' = { param($b) [pscustomobject]@{ Value = $Script:M.sites["$($b['Name'])"] } }
+    'Start-Website' = { param($b) $Script:M.sites["$($b['Name'])"] = 'Started'; Step }
+    'Get-WebConfigurationBackup' = { param($b) foreach ($each in @($Script:M.backups.Keys)) { [pscustomobject]@{ Name = $each } } }
+    'Backup-WebConfiguration' = { param($b)
+        if ($Script:M.backups.ContainsKey($b['Name'])) { throw 'a backup of this name exists' }
+        $Script:M.backups[$b['Name']] = $Script:M.files[$Host32]; Step; [pscustomobject]@{ Name = $b['Name'] } }
+    'Restore-WebConfiguration' = { param($b)
+        $Script:M.files[$Host32] = $Script:M.backups[$b['Name']]
+        $Script:M.sites.Clear()
+        foreach ($each in (Get-Configuration).SelectNodes('/configuration/system.applicationHost/sites/site')) { $Script:M.sites[$each.GetAttribute('name')] = 'Started' }
+        Step }
+    'Remove-WebConfigurationBackup' = { param($b) $Script:M.backups.Remove("$($b['Name'])"); Step }
+
+    'New-ScheduledTaskAction' = { param($b) [pscustomobject]@{ Execute = $b['Execute']; Arguments = $b['Argument'] } }
+    'Register-ScheduledTask' = { param($b)
+        $Script:M.tasks[$b['TaskName']] = @{ user = $b['User']; execute = $b['Action'][0].Execute; arguments = $b['Action'][0].Arguments; state = 'Ready' }; Step
+        [pscustomobject]@{ TaskName = $b['TaskName'] } }
+    'Start-ScheduledTask' = { param($b)
+        $task = $Script:M.tasks["$($b['TaskName'])"]
+        if ($task.arguments -notmatch '-InputPath "([^"]+)" -OutputPath "([^"]+)"$') { throw 'the task is not as expected' }
+        $Script:M.world.asked = $Script:M.files[$Matches[1]]
+        $Script:M.files[$Matches[2]] = $Script:M.world.answer; Step }
+    'Get-ScheduledTask' = { param($b)
+        $task = $Script:M.tasks["$($b['TaskName'])"]
+        if ($null -eq $task) { return Fail 'The system cannot find the file specified.' 'HRESULT 0x80070002' $b }
+        [pscustomobject]@{ TaskName = "$($b['TaskName'])"; State = $task.state } }
+    'Get-ScheduledTaskInfo' = { param($b) [pscustomobject]@{ LastTaskResult = 0 } }
+    'Unregister-ScheduledTask' = { param($b) $Script:M.tasks.Remove("$($b['TaskName'])"); Step }
+
+    'Get-WinEvent' = { param($b)
+        $filter = $b['FilterHashtable'][0]
+        foreach ($key in $filter.Keys) { if ($key -notin 'LogName', 'ProviderName', 'Id', 'StartTime', 'EndTime', 'Level', 'Data', 'Path', 'Keywords', 'UserID', 'SuppressHashFilter') { throw "no such filter: $key" } }
+        $found = @($Script:M.events | Where-Object {
+                $_.log -eq $filter.LogName -and (-not $filter.ContainsKey('ProviderName') -or $_.provider -eq $filter.ProviderName) -and
+                (-not $filter.ContainsKey('Id') -or @($filter.Id) -contains $_.id) -and [datetime]::Parse($_.time) -ge $filter.StartTime } | ForEach-Object {
+                $told = [pscustomobject]@{ LogName = $_.log; Id = $_.id; ProviderName = $_.provider; TimeCreated = [datetime]::Parse($_.time); Xml = $_.xml }
+                $told | Add-Member -MemberType ScriptMethod -Name ToXml -Value { $this.Xml } -PassThru })
+        if (-not $found.Count) { return Fail 'No events were found that match the specified selection criteria.' 'NoMatchingEventsFound,Microsoft.PowerShell.Commands.GetWinEventCommand' $b }
+        $found }
+}

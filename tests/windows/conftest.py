@@ -1,0 +1,105 @@
+"""What the tests of the Windows scripts share: PowerShell's engine, and runs of scripts on model machines.
+
+Without `pwsh` they are not run, and counted so by name (decision 2).
+"""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+
+from doublehop.data import FIXTURES, LAB
+from tests.windows import facts
+
+MISSING = "pwsh missing"
+SECONDS = 180
+RELEASE = "server2022"
+SECRETS = {"administrator": "Adm-1-secret", "dsrm": "Dsrm-1-secret", "sql_service": "Sql-1-secret"}
+MACHINES = ("dc1", "web1", "sql1", "client1")
+SERVER, CLIENT = 3, 1
+"""DomainRole of a machine in no domain is one less than a member's."""
+
+
+@functools.cache
+def engine():
+    """The program, or nothing."""
+    return shutil.which("pwsh")
+
+
+@pytest.fixture
+def pwsh(pytestconfig):
+    """Run `pwsh`; gives what it did."""
+    if engine() is None:
+        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {MISSING}")
+
+    def run(*arguments, stdin="", **options):
+        # .NET would write its own languages and diagnostics otherwise.
+        return subprocess.run(
+            [engine(), "-NoProfile", *map(str, arguments)], input=stdin, capture_output=True, text=True,
+            timeout=SECONDS, check=False, env={**os.environ, "DOTNET_EnableDiagnostics": "0"}, **options)
+
+    return run
+
+
+@pytest.fixture
+def on_machines(pwsh, tmp_path):
+    """Run scripts on model machines: jobs in, results by the job's name out. See harness.ps1."""
+
+    def run(*jobs, release=RELEASE, rows=None, scripts=LAB / "windows"):
+        plan = {"programs": {name: each["runs"] for name, each in facts.programs().items()},
+                "schema": tomllib.loads((facts.FACTS / "iis.toml").read_text()), "jobs": jobs}
+        (tmp_path / "stubs.psm1").write_text(facts.stubs(release, rows))
+        (tmp_path / "plan.json").write_text(json.dumps(plan))
+        done = pwsh("-File", facts.HERE / "harness.ps1", "-Stubs", tmp_path / "stubs.psm1", "-PlanPath",
+                    tmp_path / "plan.json", "-ResultPath", tmp_path / "result.json", "-Scripts", scripts)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads((tmp_path / "result.json").read_text())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def machines():
+    """The generated file of all machines, and each machine's entry in it by name."""
+    document = json.loads((LAB / "vagrant" / "machines.json").read_text())
+    return document, {each["name"]: each for each in document["machines"]}
+
+
+def certificates(name):
+    """What the lab's authority signed for a machine; nobody has the keys."""
+    folder = facts.FACTS / "certificates"
+    return {"authority": (folder / "authority.pem").read_text(), "machine": (folder / f"{name}.pem").read_text()}
+
+
+@pytest.fixture(scope="session")
+def provisioning(machines):
+    """A job that provisions a machine from its box on."""
+    topology, known = machines
+
+    def job(name, **more):
+        media = {"sql1": [r"C:\doublehop\sql\setup.exe"]}
+        return {
+            "name": name, "script": "provision", "certificates": certificates(name),
+            "document": {"topology": topology, "machine": name, "secrets": SECRETS, "certificates": {}},
+            "world": {"role": CLIENT - 1 if known[name]["role"] == "client" else SERVER - 1,
+                      "address": known[name]["address"], "media": media.get(name, []), "files": {}, "events": [],
+                      "guard": known[name]["role"] == "client"},
+            **more,
+        }
+
+    return job
+
+
+GOLDEN = FIXTURES / "golden" / "windows"
+
+
+def golden(name, text):
+    """Compare with a golden file; DOUBLEHOP_WRITE_GOLDEN=1 writes it, for somebody to read the difference."""
+    path = GOLDEN / name
+    if os.environ.get("DOUBLEHOP_WRITE_GOLDEN") == "1":
+        path.write_text(text)
+    assert text == path.read_text()

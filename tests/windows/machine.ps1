@@ -1,0 +1,334 @@
+# A small model of a Windows machine: what the scripts' cmdlets and programs read and change. It judges nothing.
+# Every change is a step; what the machine is after each can be kept, as it is when a machine loses its power there.
+
+$Host32 = 'C:\Windows\System32\inetsrv\config\applicationHost.config'
+$Script:M = @{}
+$Script:Log = New-Object System.Collections.ArrayList
+$Script:Steps = 0
+$Script:Kept = $null
+$Script:Schema = @{}
+$Script:Programs = @{}
+
+function New-Table { New-Object System.Collections.Hashtable ([StringComparer]::OrdinalIgnoreCase) }
+
+function Copy-Deep($Value) {
+    if ($Value -is [System.Collections.IDictionary]) {
+        $copy = New-Table
+        foreach ($key in @($Value.Keys)) { $copy[$key] = Copy-Deep $Value[$key] }
+        return $copy
+    }
+    if ($Value -is [System.Collections.IList]) {
+        $copy = New-Object System.Collections.ArrayList
+        foreach ($each in $Value) { $null = $copy.Add((Copy-Deep $each)) }
+        return , $copy
+    }
+    $Value
+}
+
+function ConvertTo-Sorted($Value) {
+    if ($Value -is [System.Collections.IDictionary]) {
+        $sorted = New-Object System.Collections.Specialized.OrderedDictionary
+        foreach ($key in @($Value.Keys | Sort-Object)) { $sorted["$key"] = ConvertTo-Sorted $Value[$key] }
+        return $sorted
+    }
+    if ($Value -is [System.Collections.IList]) { return , @(foreach ($each in $Value) { ConvertTo-Sorted $each }) }
+    $Value
+}
+
+function Get-State { ConvertTo-Sorted $Script:M }
+function Copy-State { Copy-Deep $Script:M }
+function Set-State($State) { $Script:M = Copy-Deep $State }
+function Get-Log { , @($Script:Log) }
+function Clear-Log { $Script:Log.Clear(); $Script:Steps = 0; $Script:Kept = $null }
+function Start-Keeping { $Script:Kept = New-Object System.Collections.ArrayList }
+function Get-Kept { , $Script:Kept }
+function Get-Steps { $Script:Steps }
+function Set-Facts($Schema, $Programs) { $Script:Schema = $Schema; $Script:Programs = $Programs }
+
+function Step {
+    $Script:Steps++
+    if ($null -ne $Script:Kept) { $null = $Script:Kept.Add((Copy-Deep $Script:M)) }
+}
+
+function Get-Told($Bound) {
+    $told = New-Object System.Collections.Specialized.OrderedDictionary
+    foreach ($key in @($Bound.Keys | Sort-Object)) { $told[$key] = Get-Plain $Bound[$key] }
+    $told
+}
+
+function Get-Plain($Value) {
+    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string] -or $Value.GetType().IsPrimitive) { return $Value }
+    if ($Value -is [System.Management.Automation.SwitchParameter]) { return [bool]$Value }
+    if ($Value -is [securestring]) { return 'a secret' }
+    if ($Value -is [pscredential]) { return "$($Value.UserName) with a secret" }
+    if ($Value -is [System.Collections.IDictionary]) {
+        $told = New-Object System.Collections.Specialized.OrderedDictionary
+        foreach ($key in @($Value.Keys | Sort-Object)) { $told["$key"] = Get-Plain $Value[$key] }
+        return $told
+    }
+    if ($Value -is [System.Collections.IEnumerable]) { return , @(foreach ($each in $Value) { Get-Plain $each }) }
+    "$Value"
+}
+
+function Invoke-Stub($Name, $Bound) {
+    $null = $Script:Log.Add(@{ command = $Name; arguments = (Get-Told $Bound) })
+    if (-not $Does.ContainsKey($Name)) { throw "the model of a machine does not know $Name" }
+    & $Does[$Name] $Bound
+}
+
+function Invoke-StubProgram($Name, $Arguments) {
+    $null = $Script:Log.Add(@{ command = $Name; arguments = @($Arguments | ForEach-Object { "$_" }) })
+    $global:LASTEXITCODE = 0
+    $list = @($Arguments | ForEach-Object { "$_" })
+    & $Runs[$Script:Programs[$Name]] @list
+}
+
+function New-Machine($World) {
+    # A machine as its box brings it: a name of its own, in no domain, one adapter to the outside and one to the lab.
+    $m = New-Table
+    $m.computer = @{ name = 'WIN-BOX'; next = 'WIN-BOX'; domain = 'WORKGROUP'; member = $false; role = $World.role; guard = [bool]$World.guard }
+    $m.registry = New-Table
+    $m.files = New-Table
+    $m.folders = New-Table
+    $m.features = New-Table
+    $m.services = New-Table
+    $m.adapters = @{
+        Ethernet = @{ address = '10.0.2.15'; length = 24; servers = @('10.0.2.3'); registers = $true }
+        'Ethernet 2' = @{ address = $World.address; length = 24; servers = @(); registers = $true }
+    }
+    $m.certificates = @{ Root = (New-Table); My = (New-Table) }
+    $m.firewall = New-Table
+    $m.zones = New-Table
+    $m.audit = New-Table
+    $m.sslcert = New-Table
+    $m.listeners = New-Table
+    $m.groups = @{ 'S-1-5-32-559' = @() }
+    $m.local = @{ Administrator = @{ sid = 'S-1-5-21-1-2-3-500'; enabled = $false; password = '' } }
+    $m.accounts = New-Table
+    $m.rootKeys = @()
+    $m.sites = New-Table
+    $m.backups = New-Table
+    $m.sql = @{ account = ''; logins = @() }
+    $m.tasks = New-Table
+    $m.acl = New-Table
+    $m.events = @()
+    $m.world = @{ domain = $true; setup = $World.setup; pool = @{} }
+    $Script:M = $m
+    Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName' 'String' 'WIN-BOX'
+    Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType' 'String' 'ServerNT'
+    Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'Domain' 'String' ''
+    Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'NV Domain' 'String' ''
+    Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters' 'DisableServerHeader' 'DWord' 0
+    foreach ($each in @($World.media)) { if ($each) { Write-File $each 'a program' } }
+    foreach ($each in $World.files.Keys) { Write-File $each $World.files[$each] }
+    foreach ($each in @($World.events)) { $m.events += @($each) }
+}
+
+function Restart-Machine {
+    # What a start changes: a new name counts, a promoted machine is a domain controller, a joined one a member.
+    $c = $Script:M.computer
+    $c.name = $c.next
+    $tcpip = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters']
+    if ($Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions'].ProductType.value -eq 'LanmanNT' -and $c.role -lt 4) {
+        $c.role = 5; $c.member = $true; $c.domain = $tcpip.'NV Domain'.value
+        foreach ($each in 'NTDS', 'ADWS', 'DNS') { $Script:M.services[$each] = @{ status = 'Running' } }
+        # Each adapter registers, the one that nobody in the lab reaches too.
+        $Script:M.zones[$c.domain] = New-Object System.Collections.ArrayList
+        foreach ($name in $c.name, '@') { foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) {
+                $null = $Script:M.zones[$c.domain].Add(@{ name = $name; type = 'A'; data = $Script:M.adapters[$each].address }) } }
+    }
+    $tcpip.Domain.value = $tcpip.'NV Domain'.value
+    # Windows 11 turns Credential Guard on by itself unless it is told not to.
+    $flags = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\Lsa']
+    if ($null -ne $flags -and $flags.ContainsKey('LsaCfgFlags')) { $c.guard = $flags.LsaCfgFlags.value -ne 0 }
+}
+
+function Split-Key($Path) { $Path.TrimEnd('\') }
+function Set-Value($Path, $Name, $Type, $Value) {
+    $key = Split-Key $Path
+    if (-not $Script:M.registry.ContainsKey($key)) { $Script:M.registry[$key] = New-Table }
+    $Script:M.registry[$key][$Name] = @{ type = $Type; value = $Value }
+}
+function Write-File($Path, $Text) {
+    $Script:M.files[$Path] = $Text
+    $at = $Path.LastIndexOf('\')
+    if ($at -gt 2) { Add-Folder $Path.Substring(0, $at) }
+}
+function Add-Folder($Path) {
+    while ($Path.Length -gt 2) { $Script:M.folders[$Path] = $true; $at = $Path.LastIndexOf('\'); $Path = $Path.Substring(0, [Math]::Max($at, 0)) }
+}
+function Get-OnlyPath($b) {
+    $path = @(@($b['LiteralPath']) + @($b['Path']) | Where-Object { $_ })
+    if ($path.Count -ne 1) { throw 'the model takes one path at a time' }
+    $path[0]
+}
+function Fail($Message, $Id = 'NotFound', $Bound) {
+    # As cmdlets do: an error that -ErrorAction SilentlyContinue keeps quiet.
+    if ("$($Bound['ErrorAction'])" -in 'SilentlyContinue', 'Ignore') { return }
+    $PSCmdlet = $null
+    throw (New-Object System.Management.Automation.ErrorRecord ((New-Object System.Exception $Message), $Id, 'ObjectNotFound', $null))
+}
+
+# --- IIS: applicationHost.config is the state, changed as the configuration reference describes it -----------------
+
+$Start = @'
+<configuration><system.applicationHost><applicationPools><add name="DefaultAppPool"><processModel /></add><applicationPoolDefaults managedRuntimeVersion="v4.0"><processModel identityType="ApplicationPoolIdentity" /></applicationPoolDefaults></applicationPools><sites><site name="Default Web Site" id="1"><application path="/" applicationPool="DefaultAppPool"><virtualDirectory path="/" physicalPath="%SystemDrive%\inetpub\wwwroot" /></application><bindings><binding protocol="http" bindingInformation="*:80:" /></bindings></site><siteDefaults><traceFailedRequestsLogging /></siteDefaults></sites></system.applicationHost><system.webServer><security><authentication><anonymousAuthentication enabled="true" userName="IUSR" /><basicAuthentication enabled="false" /><windowsAuthentication enabled="false"><providers><add value="Negotiate" /><add value="NTLM" /></providers></windowsAuthentication></authentication></security><tracing><traceFailedRequests /></tracing></system.webServer></configuration>
+'@
+$Collections = @{
+    providers = 'value'; bindings = 'protocol', 'bindingInformation'; traceFailedRequests = 'path'; traceAreas = 'provider'
+}
+
+function Get-Configuration { [xml]$Script:M.files[$Host32] }
+function Save-Configuration($Xml) { $Script:M.files[$Host32] = $Xml.OuterXml; Step }
+function Get-Filter($b) { "$(@($b['Filter'])[0])".Trim('/') }
+function Test-Place($b) {
+    if (@($b['PSPath'])[0] -ne 'MACHINE/WEBROOT/APPHOST') { throw "the model knows MACHINE/WEBROOT/APPHOST, not '$($b['PSPath'])'" }
+}
+function Get-Root($Xml, $b, [switch]$Make) {
+    Test-Place $b
+    $location = @($b['Location'])[0]
+    if (-not $location) { return $Xml.DocumentElement }
+    $node = $Xml.DocumentElement.SelectSingleNode("location[@path='$location']")
+    if ($null -eq $node -and $Make) {
+        $node = $Xml.DocumentElement.AppendChild($Xml.CreateElement('location'))
+        $node.SetAttribute('path', $location)
+    }
+    $node
+}
+function Get-Segments($Filter) { [regex]::Matches($Filter, "[^/\[\]]+(\[[^\]]*\])?") | ForEach-Object { $_.Value } }
+function Find-Element($Node, $Filter, [switch]$Make) {
+    # Elements are made when they are written to; an entry of a collection has to be there.
+    foreach ($segment in @(Get-Segments $Filter)) {
+        if ($null -eq $Node) { return $null }
+        $child = $Node.SelectSingleNode($segment)
+        if ($null -eq $child -and $Make) {
+            if ($segment -like '*`[*') { throw "Target configuration object '$Filter' is not found" }
+            $child = $Node.AppendChild($Node.OwnerDocument.CreateElement($segment))
+        }
+        $Node = $child
+    }
+    $Node
+}
+function Get-Kind($Filter) {
+    # What the schema calls an element: its name, or for entries of a collection that of the collection with /add.
+    $parts = @(Get-Segments $Filter | ForEach-Object { ($_ -split '\[')[0] })
+    if ($parts[-1] -in 'add', 'siteDefaults' -and $parts.Count -gt 1) { return "$($parts[-2])/$($parts[-1])" }
+    $parts[-1]
+}
+function Test-Attribute($Kind, $Name, $Value) {
+    if (-not $Script:Schema.ContainsKey($Kind)) { throw "the configuration reference has no element '$Kind' in our data" }
+    $known = $Script:Schema[$Kind]
+    if (-not $known.ContainsKey($Name)) { throw "'$Kind' has no attribute '$Name'" }
+    $text = if ($Value -is [bool]) { "$Value".ToLowerInvariant() } else { "$Value" }
+    if ($known[$Name] -is [System.Collections.IList] -and $known[$Name] -cnotcontains $text) {
+        # An attribute that takes several of its words has them with commas between.
+        if (-not ($Name -eq 'areas' -and -not @($text -split ',' | Where-Object { $known[$Name] -cnotcontains $_ }).Count)) {
+            throw "'$Kind' $Name is one of $($known[$Name] -join ', '), not '$text'"
+        }
+    }
+    if ($known[$Name] -eq 'bool' -and $text -notin 'true', 'false') { throw "'$Kind' $Name is true or false, not '$text'" }
+    $text
+}
+function Protect($Text) { "[enc:$([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($Text))):enc]" }
+function Unprotect($Text) {
+    if ($Text -match '^\[enc:(.*):enc\]$') { [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($Matches[1])) } else { $Text }
+}
+function Get-Entries($Xml, $b, $Filter) {
+    # A collection as it counts at a place: what is inherited, and what the place clears, removes and adds.
+    $key = $Collections[(Get-Kind $Filter)]
+    $entries = New-Object System.Collections.ArrayList
+    $levels = @($Xml.DocumentElement)
+    $path = ''
+    foreach ($part in "$(@($b['Location'])[0])" -split '/') {
+        $path = if ($path) { "$path/$part" } else { $part }
+        if ($path) { $levels += @($Xml.DocumentElement.SelectSingleNode("location[@path='$path']")) }
+    }
+    foreach ($level in $levels) {
+        $node = Find-Element $level $Filter
+        if ($null -eq $node) { continue }
+        foreach ($each in @($node.SelectNodes('*'))) {
+            $id = @($key | ForEach-Object { $each.GetAttribute($_) }) -join ' '
+            switch ($each.get_Name()) {
+                'clear' { $entries.Clear() }
+                'remove' { $entries.Remove($id) }
+                default { if ($entries -contains $id) { throw "Cannot add duplicate collection entry '$id'" }; $null = $entries.Add($id) }
+            }
+        }
+    }
+    , @($entries)
+}
+
+# --- Programs -------------------------------------------------------------------------------------------------------
+
+$Runs = @{
+    auditpol = {
+        $guid = ("$($args[1])" -split ':', 2)[1]
+        if ($args[0] -eq '/get') {
+            ''; 'Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Setting,Exclusion Setting,Setting Value'
+            $value = if ($Script:M.audit.ContainsKey($guid)) { $Script:M.audit[$guid] } else { 0 }
+            "$($Script:M.computer.name),System,A name,$guid,Words,,$value"
+        }
+        else { $Script:M.audit[$guid] = 3; Step }
+    }
+    certreq = {
+        if ($args[0] -eq '-new') {
+            $inf = $Script:M.files[$args[4]]
+            if ($inf -notmatch '(?m)^Subject = "CN=(\S+)"\r$') { $global:LASTEXITCODE = 1; return 'no subject' }
+            Write-File $args[5] "-----BEGIN NEW CERTIFICATE REQUEST-----`r`n$($Matches[1])`r`n-----END NEW CERTIFICATE REQUEST-----`r`n"
+            Step
+        }
+        else {
+            $pem = $Script:M.files[$args[-1]]
+            $inner = ($pem -split "`r?`n" | Where-Object { $_ -and $_ -notlike '-----*' }) -join ''
+            $own = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (, [Convert]::FromBase64String($inner))
+            $Script:M.certificates.My[$own.Thumbprint] = $own.Subject
+            Step
+        }
+    }
+    icacls = {
+        if ($args.Count -eq 1) {
+            if ($Script:M.acl.ContainsKey($args[0])) { "$($args[0]) $($Script:M.acl[$args[0]] -join ' ')" } else { "$($args[0]) BUILTIN\Users:(I)(OI)(CI)(RX)" }
+            return
+        }
+        if ($args[1] -eq '/remove:g') { $Script:M.acl.Remove($args[0]) } else { $Script:M.acl[$args[0]] = @($args[1..($args.Count - 1)]) }
+        Step
+    }
+    klist = { @($Script:M.world.klist) }
+    netsh = {
+        $at = ("$($args[3])" -split '=', 2)[-1]
+        switch ("$($args[1]) $($args[2])") {
+            'show sslcert' {
+                $ports = @(if ($at) { $at } else { $Script:M.sslcert.Keys | Sort-Object }) | Where-Object { $Script:M.sslcert.ContainsKey($_) }
+                if ($at -and -not @($ports).Count) { $global:LASTEXITCODE = 1; return 'The system cannot find the file specified.' }
+                foreach ($each in @($ports)) { ''; "    IP:port                      : $each"; "    Certificate Hash             : $($Script:M.sslcert[$each])" }
+            }
+            'add sslcert' {
+                if ($Script:M.sslcert.ContainsKey($at)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 183' }
+                $hash = ("$($args[4])" -split '=', 2)[1]
+                if (-not $Script:M.certificates.My.ContainsKey($hash)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 1312' }
+                $Script:M.sslcert[$at] = $hash; Step
+            }
+            'delete sslcert' { $Script:M.sslcert.Remove($at); Step }
+            'flush logbuffer' { }
+        }
+    }
+    setup = {
+        $Script:M.registry['HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'] = New-Table
+        Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL' 'MSSQLSERVER' 'String' 'MSSQL16.MSSQLSERVER'
+        Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\MSSQLServer\SuperSocketNetLib\Tcp\IPAll' 'TcpDynamicPorts' 'String' '49172'
+        $Script:M.services.MSSQLSERVER = @{ status = 'Running' }
+        $Script:M.sql.account = 'NT Service\MSSQLSERVER'
+        Step
+    }
+    bundle = { Write-File 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll' 'a module'; Step; $global:LASTEXITCODE = 3010 }
+    sqlcmd = {
+        $file = "$($args[[array]::IndexOf($args, '-i') + 1])"
+        if ($file -like '*list-logins.sql') { return @($Script:M.sql.logins) }
+        if ($file -like '*connections.sql') { return @($Script:M.world.connections) }
+        $values = @{}
+        foreach ($each in $args) { if ($each -match '^(\w+)="?(.*?)"?$') { $values[$Matches[1]] = $Matches[2] } }
+        $logins = @($Script:M.sql.logins | Where-Object { $_ -ne $values.account })
+        if ($values.wanted -eq 'yes') { $logins = @(@($logins) + $values.account | Sort-Object) }
+        $Script:M.sql.logins = @($logins); Step
+    }
+}

@@ -1,0 +1,183 @@
+"""IIS as a scenario's front-end configuration says, and back again.
+
+`configure-iis.ps1` runs on a provisioned model machine; what it leaves in applicationHost.config, in web.config files
+and in the registry is read back by `apphost`, which knows the files as the IIS configuration reference documents them,
+and nothing of the script.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from doublehop import catalogue, topology
+from doublehop.execute import _filled
+from doublehop.frontend import FrontEnd
+from doublehop.scope import scope_of
+from tests.windows import apphost
+from tests.windows.conftest import golden
+
+PAGE = {r"C:\doublehop\aspnet\framework\whoami.ashx": "a page",
+        r"C:\doublehop\aspnet\framework\web.config": '<configuration><system.web><compilation targetFramework="4.8" />'
+        '</system.web><system.webServer><handlers><add name="whoami" path="whoami" verb="*" type="Whoami" /></handlers>'
+        "</system.webServer></configuration>"}
+LOOPED = ("impersonation::fixed-user", "tls::secure", "groups::limits-raised", "anonymous::off-for-one-application")
+"""In these a run is stopped after each step: a secret in a file, TLS, limits of HTTP.sys, an application of its own."""
+
+
+@pytest.fixture(scope="module")
+def configurations():
+    """Every configuration of a web server that the catalogue has, once, under the id of the first scenario with it."""
+    lab = topology.load()
+    found: dict[str, Any] = {}
+    for each in catalogue.load(lab):
+        for number, front_end in enumerate(each.given.front_ends.values()):
+            name = f"{each.id} {number}" if number else each.id
+            found.setdefault(repr(front_end), (name, each, front_end))
+    made = {}
+    for name, scenario, front_end in found.values():
+        scope = scope_of(scenario.id, scenario.given, lab)
+        accounts = {label: {"account": rf"DOUBLEHOP\{scope.account(label)}", "password": f"Pw-{label}-secret"}
+                    for label in (*scenario.given.accounts, *scenario.given.users)}
+        managed = {label for label, facts in scenario.given.accounts.items() if facts.managed}
+        made[name] = {
+            "config": _filled(dataclasses.asdict(front_end), scope),
+            "accounts": {label: {"account": each["account"]} if label in managed else each
+                         for label, each in accounts.items()},
+            "fixed": accounts, "back_ends": {"sql": "Data Source=tcp:sql1.doublehop.test,1433"},
+            "pages": {name: scope.page(name) for name in scenario.given.back_ends},
+        }
+    return made
+
+
+@pytest.fixture
+def configured(on_machines, provisioning):
+    """Run `configure-iis.ps1` with documents on one provisioned web server; gives each run by the document's name."""
+
+    def run(documents, **more):
+        web1 = provisioning("web1")
+        web1["world"]["files"] = PAGE
+        jobs = [{"name": name, "script": "configure-iis", "from": "web1", "document": each, **more}
+                for name, each in documents.items()]
+        ran = on_machines(web1, *jobs)
+        del ran["web1"]
+        return ran
+
+    return run
+
+
+def _read(run, document):
+    return apphost.of_machine(run["state"], {each["account"]: label for label, each in document["accounts"].items()})
+
+
+def _wanted(document):
+    return apphost.plain(apphost.READ.validate_python(document["config"]))
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_iis_comes_to_what_every_configuration_of_the_catalogue_says(on_machines, provisioning, configurations, part):
+    """One after the other on one machine, each from where the last one left it, and then everything back.
+
+    A second run changes nothing, and what is taken back leaves the machine as it was, to the letter.
+    """
+    names = sorted(configurations)[part::2]
+    web1 = provisioning("web1")
+    web1["world"]["files"] = PAGE
+    jobs, before = [web1], "web1"
+    for name in names:
+        jobs.append({"name": name, "script": "configure-iis", "from": before, "document": configurations[name],
+                     "again": True})
+        before = name
+    ran = on_machines(*jobs, {"name": "undo", "script": "configure-iis", "from": before, "document": {"undo": True}})
+    assert not {name: each for name, each in ran.items() if "error" in each}
+    for name in names:
+        assert _read(ran[name], configurations[name]) == _wanted(configurations[name]), name
+        assert ran[name]["again"] == {"steps": 0, "error": None, "same": True}, name
+    assert ran["undo"]["state"] == ran["web1"]["state"]
+
+
+@pytest.mark.parametrize("name", LOOPED)
+def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(configured, configurations, name):
+    ran = configured({name: configurations[name]}, loop=True, undo={"undo": True})[name]
+    assert ran["loop"]["steps"] >= 15
+    assert not ran["loop"]["failed"]
+    assert (ran["undo"]["steps"] >= 3, ran["undo"]["same"], ran["undo"]["failed"]) == (True, True, [])
+
+
+def test_passwords_are_given_to_iis_and_told_to_nobody(configured, configurations):
+    document = configurations["impersonation::fixed-user"]
+    ran = configured({"it": document})["it"]
+    given = document["config"]["applicationPools"]
+    pools = {name: each["userName"] for name, each in given.items() if each["userName"]}
+    assert pools
+    for pool, label in pools.items():
+        assert apphost.password_of(ran["state"], pool) == document["accounts"][label]["password"]
+    fixed = r"C:\inetpub\doublehop\Portal\root"
+    assert "Pw-" in ran["state"]["files"][rf"{fixed}\web.config"]
+    assert ran["state"]["acl"][fixed][0] == "/inheritance:r"
+    assert "secret" not in json.dumps(ran["answer"])
+    host = ran["state"]["files"][r"C:\Windows\System32\inetsrv\config\applicationHost.config"]
+    assert "secret" not in host
+    programs = [each for each in ran["log"] if each["command"].endswith(".exe")]
+    assert "secret" not in json.dumps(programs)
+
+
+def test_the_pages_web_config_is_kept_and_told_who_its_threads_are(configured, configurations):
+    ran = configured({"it": configurations["chain::listed-on-both-hops 1"]})["it"]
+    text = ran["state"]["files"][r"C:\inetpub\doublehop\Api\root\web.config"]
+    golden("web.config", text + "\n")
+    told = apphost.told_back_ends(text)
+    assert told["sql"] == "Data Source=tcp:sql1.doublehop.test,1433"
+    assert told["api"]["kind"] == "page"
+
+
+def test_a_restart_is_asked_for_when_http_sys_has_another_limit(configured, configurations):
+    ran = configured({"raised": configurations["groups::limits-raised"],
+                      "usual": configurations["pools::two-identities"]})
+    assert ran["raised"]["answer"]["needs"] == "restart"
+    assert ran["usual"]["answer"]["needs"] == ""
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"accounts": {}}, "the document has no 'pool'"),
+    ({"config": {}}, "the document has no 'sites'"),
+])
+def test_what_is_missing_names_itself(configured, configurations, change, said):
+    ran = configured({"it": {**configurations["kernel-mode::domain-account"], **change}})["it"]
+    assert ran["error"] == said
+
+
+def test_a_word_that_iis_does_not_know_is_refused(configured, configurations):
+    """The model has the attributes and words of the configuration reference, and no others."""
+    config = json.loads(json.dumps(configurations["kernel-mode::domain-account"]["config"]))
+    config["applicationPools"]["Portal"]["identityType"] = "DomainUser"
+    ran = configured({"it": {**configurations["kernel-mode::domain-account"], "config": config}})["it"]
+    assert "'processModel' identityType is one of" in ran["error"]
+
+
+def test_every_configuration_goes_through_the_file_format_and_back(configurations):
+    for name, document in configurations.items():
+        front_end = dataclasses.replace(_wanted(document), httpSys=FrontEnd().httpSys)
+        identities = {f"{site}{path}": each.impersonate if isinstance(each.impersonate, bool)
+                      else dataclasses.asdict(each.impersonate)
+                      for site, one in front_end.sites.items() for path, each in one.applications.items()}
+        assert apphost.read(apphost.write(front_end), identities) == front_end, name
+
+
+def test_a_list_is_what_its_places_add_remove_and_clear():
+    section = ["system.webServer", "security", "authentication", "windowsAuthentication"]
+
+    def nested(inner):
+        for each in reversed(section):
+            inner = f"<{each}>{inner}</{each}>"
+        return inner
+
+    text = ("<configuration><system.applicationHost><sites><site name='A'/><site name='B'/></sites>"
+            "</system.applicationHost>" + nested("<providers><add value='Negotiate'/><add value='NTLM'/></providers>")
+            + "<location path='A'>" + nested("<providers><remove value='Negotiate'/></providers>") + "</location>"
+            + "<location path='B'>" + nested("<providers><clear/><add value='Negotiate:Kerberos'/></providers>")
+            + "</location></configuration>")
+    sites = apphost.read(text).sites
+    assert sites["A"].windowsAuthentication.providers == ("NTLM",)
+    assert sites["B"].windowsAuthentication.providers == ("Negotiate:Kerberos",)

@@ -1,0 +1,168 @@
+"""The scripts as text: PowerShell 5.1 can parse them, and they call what Windows has, the way it is published."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doublehop.data import LAB
+from tests.windows import facts
+
+FOLDER = LAB / "windows"
+OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScriptRoot\\$each.ps1", "$Program"}
+"""What is called by a variable: each other, and a program of the table (`Invoke-Program`)."""
+TYPES = {
+    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "Math", "System.Net.AuthenticationManager",
+    "System.Net.CredentialCache", "System.Net.Dns", "System.Net.WebException", "System.Net.WebRequest",
+}
+"""The .NET types used by name: none writes anywhere, so that whatever changes a machine is a cmdlet or a program."""
+
+
+_read: dict[Path, Any] = {}
+
+
+@pytest.fixture
+def read(pwsh):
+    """What PowerShell's parser makes of a folder of scripts; of ours once."""
+
+    def read(folder=FOLDER):
+        if folder not in _read:
+            done = pwsh("-File", facts.HERE / "read.ps1", "-Folder", folder)
+            assert done.returncode == 0, done.stderr
+            _read[folder] = json.loads(done.stdout)
+        return _read[folder]
+
+    return read
+
+
+def problems_of_calls(scripts, known):
+    """Every command that nobody published, and every parameter that a release's cmdlet does not have."""
+    functions = {each for script in scripts.values() for each in script["functions"]}
+    found = []
+    for file, script in scripts.items():
+        for call in script["calls"]:
+            name, where = call["name"], f"{file}:{call['line']}"
+            if name is None:
+                if call["text"].strip('"') not in OWN:
+                    found.append(f"{where}: {call['text']} is called by a name that nobody can look up")
+            elif name in functions:
+                continue
+            elif name not in known:
+                found.append(f"{where}: {name} is no function of ours and not in our facts")
+            else:
+                found += [f"{where}: {name} {problem}" for row in known[name]
+                          for problem in problems_of_call(call, row)]
+    return found
+
+
+def problems_of_call(call, row):
+    """What is wrong with one call of a cmdlet on the releases of one row."""
+    parameters = {each.lower(): facts_of for each, facts_of in row["parameters"].items()}
+    parameters |= {alias.lower(): each for each in row["parameters"].values() for alias in each.get("aliases", [])}
+    common = {each.lower() for each in facts.COMMON}
+    on = "/".join(row["versions"])
+    for each in call["parameters"]:
+        if each.lower() in common:
+            continue
+        if each.lower() not in parameters:
+            yield f"has no parameter -{each} ({on})"
+            continue
+        values = parameters[each.lower()].get("values", [])
+        value = call["values"].get(each, "")
+        if values and value and value.lower() not in {one.lower() for one in values}:
+            yield f"-{each} is one of {', '.join(values)}, not {value} ({on})"
+
+
+def test_powershell_parses_every_script(read):
+    scripts = read()
+    assert set(scripts) == {each.name for each in facts.SCRIPTS}
+    assert not {name: each["errors"] for name, each in scripts.items() if each["errors"]}
+
+
+def test_nothing_is_newer_than_windows_powershell_5_1(pwsh):
+    """Some hosts of the engine check that themselves; an installed PowerShell does not, and parsing has to do there."""
+    done = pwsh("-Check", *facts.SCRIPTS)
+    if done.returncode == 64 or "'-Check'" in done.stderr or "-Check" in done.stdout + done.stderr:
+        pytest.skip("not run: this pwsh has no -Check")
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+
+
+def test_the_check_sees_what_5_1_cannot_parse(pwsh, tmp_path):
+    path = tmp_path / "new.ps1"
+    path.write_text("$a = $b ?? 1\n")
+    done = pwsh("-Check", path)
+    if "-Check" in done.stderr:
+        pytest.skip("not run: this pwsh has no -Check")
+    assert done.returncode == 1
+    assert "5.1" in done.stdout
+
+
+def test_every_call_is_a_function_of_ours_or_published(read):
+    assert not problems_of_calls(read(), facts.cmdlets())
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("Restart-Computer -Force", "not in our facts"),
+    ("Get-Service -Nmae NTDS", "has no parameter -Nmae"),
+    ("Get-NetIPAddress -AddressFamily IPv5", "is one of IPv4, IPv6, not IPv5"),
+    ("ConvertFrom-Json -AsHashtable", "has no parameter -AsHashtable"),
+    ("& $something", "nobody can look up"),
+])
+def test_an_invented_call_is_seen(read, tmp_path, text, problem):
+    (tmp_path / "wrong.ps1").write_text(text)
+    (found,) = problems_of_calls(read(tmp_path), facts.cmdlets())
+    assert problem in found
+
+
+def test_no_fact_is_there_for_nothing(read):
+    called = {call["name"] for script in read().values() for call in script["calls"]}
+    assert not facts.cmdlets().keys() - called
+
+
+def test_everything_that_changes_a_machine_is_a_cmdlet_or_a_program(read):
+    used = {each for script in read().values() for each in script["types"]}
+    assert used == TYPES
+
+
+def test_every_script_says_what_it_needs_and_does():
+    for path in facts.SCRIPTS:
+        lines = path.read_text().splitlines()
+        if path.name != "common.ps1":
+            assert lines[0] == "#Requires -Version 5.1", path.name
+            assert re.match(r"# \w.*\.$", lines[1]), path.name
+
+
+def test_no_script_takes_a_secret_as_an_argument(read):
+    allowed = {"InputPath", "Document", "OutputPath"}
+    assert not {name: each["parameters"] for name, each in read().items() if set(each["parameters"]) - allowed}
+
+
+def test_every_program_is_in_the_table_with_its_page():
+    named = {name for path in facts.SCRIPTS for name in re.findall(r"'(\w+\.exe)'", path.read_text())}
+    named -= {"powershell.exe"}  # a task's own, with the arguments of probe.ps1
+    assert named == {each for each in facts.programs() if "\\" not in each}
+    assert all(each["page"] and each["arguments"] for each in facts.programs().values())
+
+
+@pytest.mark.parametrize("release", facts.RELEASES)
+def test_stubs_can_be_made_for_every_release(pwsh, tmp_path, release):
+    path = tmp_path / "stubs.psm1"
+    path.write_text(facts.stubs(release))
+    done = pwsh("-Command", f"Import-Module {path} -DisableNameChecking; @(Get-Command -Module stubs).Count")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > len(facts.cmdlets()) - len(facts.PURE)
+
+
+def test_an_error_ends_with_1_and_says_script_and_line(pwsh):
+    done = pwsh("-File", FOLDER / "rename.ps1", stdin='{"topology": {"machines": []}}')
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the document has no 'machine'" in done.stderr
+    assert re.search(r"common\.ps1:\d+|At .*common\.ps1", done.stderr), done.stderr
+
+
+def test_nothing_on_standard_input_is_an_error_with_a_remedy(pwsh):
+    done = pwsh("-File", FOLDER / "rename.ps1", stdin="")
+    assert done.returncode == 1
+    assert "expected one JSON document on standard input or in -InputPath" in done.stderr

@@ -85,7 +85,7 @@ def stated(scenario: Scenario, inventory: Inventory, scope: Scope) -> dict[Key, 
              for label in {**inventory.accounts, **inventory.machines}})
     own = facts.hosts(scenario, scope)
     for name, config in inventory.front_ends.items():
-        if name in facts.servers(scenario, scope):
+        if name in facts.configured(scenario, scope):
             say({key: value for key, value in facts.configuration(name, config, everything).items()
                  if any(facts.takes(config, host, everything) for host in own)})
     say({(f"back end {name}", "page"): everything.fill(entry.page) for name, entry in inventory.back_ends.items()

@@ -75,6 +75,8 @@ def _resolved(name: str) -> dict[str, Any] | None:
 
 def offers(*, url: str) -> dict[str, Any]:
     """What a page says to somebody who proves nothing."""
+    if _resolved(str(urlsplit(url).hostname)) is None:
+        return {"unresolved": True}
     try:
         response = requests.get(url, timeout=SECONDS, allow_redirects=False, verify=False)
     except requests.exceptions.RequestException as failure:

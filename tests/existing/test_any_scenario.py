@@ -25,7 +25,9 @@ IDS = [
     "cname::canonical-name-registered", "cname::only-cname-registered", "rbcd::several-named", "gmsa::constrained",
     "chain::listed-on-both-hops", "ntlm::any-protocol", "protocol-transition::another-user", "groups::fewer-groups",
     "tls::require-bound", "encryption::rc4-account", "duplicates::held-twice", "impersonation::fixed-user",
-    "kernel-mode::machine-identity", "names::without-a-record",
+    "kernel-mode::machine-identity", "names::no-record", "ntlm::back-end-not-listed",
+    "protocol-transition::rbcd-not-trusted-to-authenticate", "chain::api-under-another-identity",
+    "back-end::spn-held-twice",
 ]
 
 

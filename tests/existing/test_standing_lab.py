@@ -141,6 +141,17 @@ def test_a_statement_that_the_page_contradicts_is_no_fact(standing):
     assert "0 agreed, 0 disagreed, 0 broken, 1 not run" in done.stdout
 
 
+def test_a_statement_that_the_pages_offers_contradict_is_no_fact(standing):
+    stated = standing.inventory(("{ useKernelMode = false }", '{ useKernelMode = false, providers = ["Negotiate"] }'))
+    scenario = standing.folder / "mine.toml"
+    change = 'change.given.front_ends.web1.sites.Portal.windowsAuthentication.providers = ["Negotiate"]'
+    scenario.write_text("\n".join(each for each in MINE.splitlines() if not each.startswith("change.")).replace(
+        "sources = []", f"sources = []\n{change}"))
+    done = standing.visit(str(scenario), inventory=stated)
+    assert "/whoami offers Negotiate, NTLM, the inventory states Negotiate" in done.stdout, done.stdout + done.stderr
+    assert "0 agreed, 0 disagreed, 0 broken, 1 not run" in done.stdout
+
+
 def test_nothing_in_the_directory_changed(standing):
     def everything():
         entries = standing.on("dc1", "ldbsearch", "-H", DATABASE, "(objectClass=*)", "whenChanged", "uSNChanged")

@@ -59,6 +59,13 @@ def vagrant(session: nox.Session) -> None:
 
 
 @nox.session
+def windows(session: nox.Session) -> None:
+    """The Windows scripts under PowerShell's engine; not run where no pwsh is."""
+    _install(session)
+    session.run("pytest", "tests/windows", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Figures beside their floors."""
     _install(session)

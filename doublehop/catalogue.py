@@ -17,13 +17,14 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop import releases
 from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
-from doublehop.frontend import STRICT
+from doublehop.frontend import STRICT, HttpSys
 from doublehop.model import (
     Domain,
     Encryption,
     Expect,
     Given,
     Need,
+    Program,
     Registration,
     Request,
     RestrictNtlm,
@@ -245,6 +246,29 @@ def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology)
                       or bool(given.computers.keys() & topology.partner.machines.keys()))
     if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
         yield Need.TRUST
+    yield from _needs_of_machines_of_our_own(given, when, topology)
+
+
+def _needs_of_machines_of_our_own(given: Given, when: When, topology: Topology) -> Iterator[Need]:
+    """What machines have whose programs and passwords are the lab's; Windows has its own."""
+    if given.proxies:
+        yield Need.REVERSE_PROXY
+    if any(each.httpSys != HttpSys() for each in given.front_ends.values()):
+        yield Need.REQUEST_LIMITS
+    if isinstance(when, Request) and _is_another_client(when):
+        yield Need.OTHER_CLIENTS
+    if given.after_sign_in:
+        yield Need.STANDING_SIGN_INS
+    computers = {*topology.members, *topology.partner.machines}
+    if computers & {*given.after_sign_in} or (isinstance(when, Registration) and when.by.rstrip("$") in computers):
+        yield Need.COMPUTER_PASSWORDS
+
+
+def _is_another_client(request: Request) -> bool:
+    """Whether what asks is not the browser that comes with Windows, under its own policies."""
+    asks = request.client
+    return (request.http2 or asks.basic or asks.program is not Program.BROWSER or bool(asks.encryption_types)
+            or not (asks.honour_ok_as_delegate and asks.channel_binding))
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

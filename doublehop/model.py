@@ -47,6 +47,16 @@ class Need(StrEnum):
     """A KDC that writes local groups into tickets as Windows does, short or in full (Samba from 4.19; row B-27)."""
     TRUST = "trust"
     """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
+    REVERSE_PROXY = "reverse-proxy"
+    """Web servers that run the lab's own reverse proxy."""
+    OTHER_CLIENTS = "other-clients"
+    """A client that can be other programs than its system's own, and have other policies (rows E-15, B-30)."""
+    STANDING_SIGN_INS = "standing-sign-ins"
+    """Users and services that stay signed in while the directory changes around them."""
+    COMPUTER_PASSWORDS = "computer-passwords"
+    """The lab knows, and may set, the passwords of its computers' accounts."""
+    REQUEST_LIMITS = "request-limits"
+    """Web servers whose limits of a request can be changed without a restart of the machine (rows B-26, B-27)."""
 
 
 class Zone(StrEnum):

@@ -152,6 +152,19 @@ function Set-Applications {
             Add-Change "no longer: $Site$path"
         }
     }
+    if ($paths.Count -and $paths -notcontains '/') {
+        # IIS wants a first application: nothing of ours is in this one, and what another configuration left is gone.
+        $folder = Get-Folder $Site '/'
+        if (Test-Path -LiteralPath "$folder\web.config") {
+            Remove-Item -LiteralPath $folder -Recurse -Force
+            Add-Change "no longer: $Site/"
+        }
+        if (-not (Test-Path -LiteralPath $folder)) { $null = New-Item -Path $folder -ItemType Directory -Force }
+        Set-Attribute $node.SelectSingleNode("application[@path='/']") "$filter/application[@path='/']" 'applicationPool' `
+            (Get-Field $Given.applications $paths[0]).applicationPool
+        Set-Attribute $node.SelectSingleNode("application[@path='/']/virtualDirectory[@path='/']") `
+            "$filter/application[@path='/']/virtualDirectory[@path='/']" 'physicalPath' $folder
+    }
     foreach ($path in $paths) {
         $app = Get-Field $Given.applications $path
         $folder = Get-Folder $Site $path

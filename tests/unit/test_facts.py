@@ -155,6 +155,15 @@ def test_only_what_was_not_seen_at_all_is_set_aside():
     assert within_sight(alone, kdc_log=False, active_directory=True)[0].kind is VerdictKind.AGREED
 
 
+@pytest.mark.parametrize(("expected", "kind"), [
+    ("KRB_AP_ERR_MODIFIED", VerdictKind.AGREED), ("KDC_ERR_BADOPTION", VerdictKind.DISAGREED),
+])
+def test_why_a_page_refused_is_set_aside_and_that_another_did_is_not(expected, kind):
+    reason = Difference(hop="back end api", field="error", expected=expected, observed="HTTP_401")
+    verdict = Verdict(kind=VerdictKind.DISAGREED, differences=(reason,))
+    assert within_sight(verdict, kdc_log=True, active_directory=True)[0].kind is kind
+
+
 def test_a_short_ticket_is_set_aside_only_where_no_active_directory_made_it():
     short = Difference(hop="client", field="token", expected="Kerberos", observed="YIIC... of 984 letters")
     verdict = Verdict(kind=VerdictKind.DISAGREED, differences=(short,))

@@ -70,7 +70,7 @@ function Test-EveryStep($Kept, $Go, $End, $PowerLost) {
         if ($run.error) { $failed += "after step ${k}: $($run.error) $($run.where)" }
         elseif ((Get-Text) -cne $End) { $failed += "after step ${k}: another state: $(Get-Text)" }
     }
-    , $failed
+    $failed
 }
 
 $results = [ordered]@{}
@@ -105,7 +105,7 @@ foreach ($job in $plan.jobs) {
         $run = & $go
         $result.again = @{ steps = Get-Steps; error = $run.error; same = (Get-Text) -ceq $text }
     }
-    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = (Test-EveryStep $kept $go $text ($job.script -eq 'provision')) } }
+    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = @(Test-EveryStep $kept $go $text ($job.script -eq 'provision')) } }
     if ($job.undo) {
         Set-State $states[$job.name]
         Clear-Log

@@ -180,3 +180,17 @@ def test_a_certificate_that_is_handed_over_is_taken(provisioned):
     assert "BEGIN NEW CERTIFICATE REQUEST" in ran["rounds"][2]["request"]
     assert ran["state"]["certificates"]["Root"] and ran["state"]["certificates"]["My"]
     assert certificates("web1")["machine"] == ran["state"]["files"][r"C:\doublehop\certificates\own.cer"]
+
+
+@pytest.mark.parametrize(("script", "before"), [("rename", ()), ("promote", ("rename",)), ("join", ("rename",))])
+def test_who_did_not_restart_the_machine_is_told_again(on_machines, provisioning, script, before):
+    """What waits for a start is seen for what it is, and not done twice."""
+    job = provisioning("dc1" if script == "promote" else "web1")
+    common = {"document": job["document"]}
+    first = [{"name": each, "script": each, "world": job["world"], **common} for each in before]
+    at = {"from": before[-1], "restart": True} if before else {"world": job["world"]}
+    ran = on_machines(*first, {"name": "it", "script": script, **at, **common},
+                      {"name": "again", "script": script, "from": "it", **common})
+    assert ran["it"]["steps"] > 0
+    assert ran["it"]["answer"]["needs"] == ran["again"]["answer"]["needs"] == "restart"
+    assert ran["again"]["steps"] == 0

@@ -9,8 +9,9 @@ import shutil
 import tarfile
 from contextlib import nullcontext
 
+import docker
 import pytest
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from doublehop import providers, setup
 from doublehop.data import LAB
@@ -246,3 +247,15 @@ def test_an_imported_base_gets_its_name_afterwards(topology, monkeypatch, tmp_pa
     engine = NoRegistry()
     name = docker_image._base(engine, topology.image, nothing)
     assert engine.asked == ["import", f"sha256:abc is {name}"]
+
+
+def test_a_user_who_may_not_use_the_engine_is_told_the_group(monkeypatch):
+    def refused():
+        raise DockerException("Error while fetching server API version: ('Connection aborted.', "
+                              "PermissionError(13, 'Permission denied'))")
+
+    monkeypatch.setattr(docker, "from_env", refused)
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+    (problem,) = provider.DockerProvider().check()
+    assert problem.startswith("you may not use the docker engine at ")
+    assert "usermod --append --groups docker " in problem

@@ -256,6 +256,7 @@ def cannot_hold(given: Given) -> list[str]:
     happens = {
         "after_sign_in": "changes accounts after they have signed in", "clocks": "sets clocks wrong",
         "client_hosts": "changes the client's hosts file", "dc_unreachable_from": "cuts machines off",
+        "credential_guard_on": "turns Credential Guard on",
     }
     told = [f"the scenario {text}, and nothing is changed here"
             for name, text in happens.items() if getattr(given, name)]

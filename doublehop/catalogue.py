@@ -19,22 +19,17 @@ from doublehop.data import SCENARIOS
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT
 from doublehop.model import (
-    Domain,
-    Encryption,
     Expect,
     Given,
     Need,
     Registration,
     Request,
-    RestrictNtlm,
-    Role,
     Scenario,
-    Trust,
     When,
 )
+from doublehop.needs import implied
 from doublehop.sanity import check, check_question
 from doublehop.topology import Topology
-from doublehop.verdict import BEYOND
 
 Tree = dict[str, Any]
 
@@ -131,7 +126,7 @@ def _scenario(scenario_id: str, entries: Mapping[str, tuple[Path, Entry]], trees
     tree = _tree(scenario_id, entries, trees, ())
     given: Given = _validated(READ_GIVEN, tree["given"], f"{where}.given")
     when = _when(tree["when"], where)
-    needs = dict.fromkeys([*entry.needs, *_implied_needs(given, when, entry.expect, topology)])
+    needs = dict.fromkeys([*entry.needs, *implied(given, when, entry.expect, topology)])
     scenario = Scenario(
         id=scenario_id, title=entry.title, why=entry.why, sources=entry.sources, given=given, when=when,
         expect=entry.expect, needs=tuple(needs),
@@ -159,7 +154,7 @@ def question(scenario_id: str, tree: Tree, topology: Topology) -> Scenario:
     when = _when(tree["when"], scenario_id)
     scenario = Scenario(
         id=scenario_id, title=scenario_id, why="", sources=(), given=given, when=when,
-        expect=Expect(), needs=tuple(_implied_needs(given, when, Expect(), topology)), raw=tree,
+        expect=Expect(), needs=tuple(implied(given, when, Expect(), topology)), raw=tree,
     )
     check_question(scenario, topology, scenario_id)
     return scenario
@@ -216,35 +211,6 @@ def _leaves(tree: Tree, prefix: str = "") -> Iterator[str]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-
-def _implied_needs(given: Given, when: When, expect: Expect, topology: Topology) -> Iterator[Need]:
-    principals = [*given.users.values(), *given.accounts.values(), *given.computers.values()]
-    if any(each.principals_allowed_to_delegate_to_account for each in principals):
-        yield Need.RBCD
-    if set(topology.of(Role.FRONT_END)[1:]) & {*given.front_ends, *given.proxies}:
-        yield Need.TWO_FRONT_ENDS
-    if expect.ntlm or given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
-        yield Need.NTLM
-    if given.duplicate_spns or not all(each.aes_keys for each in principals):
-        yield Need.OFFLINE_DIRECTORY
-    if any(each.managed for each in principals):
-        yield Need.GMSA
-    if any(Encryption.RESOURCE_SID_COMPRESSION_DISABLED in each.supported_encryption_types for each in principals):
-        yield Need.RESOURCE_SIDS
-    cut_off = set(given.dc_unreachable_from)
-    if given.client_hosts or topology.only(Role.CLIENT) in cut_off:
-        yield Need.CLIENT_NETWORK
-    if cut_off - {topology.only(Role.CLIENT)}:
-        yield Need.NETWORK
-    if given.clocks:
-        yield Need.CLOCKS
-    if given.credential_guard_on:
-        yield Need.WINDOWS
-    of_the_partner = (any(each.domain is Domain.PARTNER for each in given.users.values())
-                      or bool(given.computers.keys() & topology.partner.machines.keys()))
-    if of_the_partner or given.trust != Trust() or (isinstance(when, Request) and BEYOND & {*when.back_ends}):
-        yield Need.TRUST
 
 
 def select(scenarios: Iterable[Scenario], patterns: Iterable[str]) -> list[Scenario]:

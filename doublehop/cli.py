@@ -18,7 +18,20 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from doublehop import __version__, catalogue, data, holder, providers, releases, render, report, rules, sources
+from doublehop import (
+    __version__,
+    catalogue,
+    data,
+    dotnet,
+    front_ends,
+    holder,
+    providers,
+    releases,
+    render,
+    report,
+    rules,
+    sources,
+)
 from doublehop import explore as exploring
 from doublehop import setup as set_up_tools
 from doublehop import topology as topologies
@@ -26,7 +39,7 @@ from doublehop.doctor import checks
 from doublehop.errors import DoublehopError, HostError, InputError
 from doublehop.execute import applied
 from doublehop.explain import describe, explain
-from doublehop.model import Scenario, VerdictKind
+from doublehop.model import Need, Scenario, VerdictKind
 from doublehop.providers import Progress, vagrant
 from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
@@ -46,6 +59,8 @@ dc_option = click.option("--lab-dc", "dc", metavar="RELEASE",
                          help="The Debian release of the domain controllers: bookworm, trixie, sid.")
 inventory_option = click.option("--lab-inventory", "inventory", type=click.Path(path_type=Path), metavar="FILE",
                                 help="What stands already, for --lab=existing (docs/existing.md).")
+front_end_option = click.option("--lab-front-end", "kind", default="reference", show_default=True, metavar="KIND",
+                                help="What answers on the web servers: reference, aspnetcore.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -124,17 +139,19 @@ def _load(patterns: tuple[str, ...], topology: Topology) -> list[Scenario]:
 @lab_option
 @dc_option
 @inventory_option
+@front_end_option
 def run(what: tuple[str, ...], report_path: Path | None, junit: Path | None, provider: str,
-        dc: str | None, inventory: Path | None) -> None:
+        dc: str | None, inventory: Path | None, kind: str) -> None:
     """Run scenarios in a lab of their own; all of them when none is named."""
-    topology = _topology(dc)
+    topology, front_end = _topology(dc), front_ends.named(kind, "--lab-front-end")
     scenarios = _load(what, topology)
     for path in filter(None, (report_path, junit)):
         if not path.parent.is_dir():
             raise InputError(str(path), "its folder does not exist")
     width = max(len(each.id) for each in scenarios)
     results = []
-    session = opened(provider, topology, silent, inventory)  # which may ask for passwords, so nothing spins yet
+    # Opening may ask for passwords, so nothing spins yet.
+    session = opened(provider, topology, silent, inventory, front_end)
     with _progress() as progress, session:
         session.progress = progress
         about = session.about()
@@ -238,14 +255,17 @@ def doctor(provider: str, dc: str | None, inventory: Path | None) -> None:
 @name_option
 @lab_option
 @dc_option
-def up(scenario: str | None, name: str, provider: str, dc: str | None) -> None:
+@front_end_option
+def up(scenario: str | None, name: str, provider: str, dc: str | None, kind: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
     topology = _topology(dc)
+    if Need.DOTNET in front_ends.named(kind, "--lab-front-end").needs:
+        dotnet.has()
     chosen = _one(scenario, topology) if scenario else None
     problems = providers.make(provider).check()
     if problems:
         raise HostError("; ".join(problems))
-    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider]
+    argv = [sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", provider, "--lab-front-end", kind]
     argv += ["--lab-dc", dc] if dc else []
     argv += ["--scenario", scenario] if scenario else []
     with _progress() as progress:
@@ -268,12 +288,14 @@ def _one(scenario_id: str, topology: Topology) -> Scenario:
 @click.option("--name", required=True)
 @click.option("--lab", "provider", required=True)
 @dc_option
+@front_end_option
 @click.option("--scenario")
-def hold(name: str, provider: str, dc: str | None, scenario: str | None) -> None:
+def hold(name: str, provider: str, dc: str | None, kind: str, scenario: str | None) -> None:
     """Hold a lab until told to let go; `up` starts this in the background."""
     topology = _topology(dc)
     chosen = _one(scenario, topology) if scenario else None
-    with Session(providers.make(provider), topology, lambda text: print(text, flush=True)) as session:
+    front_end = front_ends.named(kind, "--lab-front-end")
+    with Session(providers.make(provider), topology, lambda text: print(text, flush=True), front_end) as session:
         lab = session.lab().wait_for_all()
         with applied(chosen, lab, default_ccache=True) if chosen else nullcontext():
             holder.hold(name, {

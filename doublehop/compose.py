@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from doublehop import topology as topologies
 from doublehop.model import Role
-from doublehop.providers.docker import CAPABILITIES, LABEL
+from doublehop.providers.docker import CAPABILITIES, LABEL, SYSCTLS
 from doublehop.providers.image import ENVIRONMENT, WRITABLE
 from doublehop.topology import Topology
 
@@ -46,6 +46,7 @@ def _shared(topology: Topology) -> Iterator[str]:
     yield from ("  volumes:", "    - doors:/doors")
     yield from (f"    - ./{each}:{CODE}/{each}:ro" for each in ("doublehop", "fixtures", "lab"))
     yield from ("", "x-machine: &machine", "  <<: *container", f"  cap_add: [{', '.join(CAPABILITIES)}]")
+    yield from ("  sysctls:", *(f"    {name}: {json.dumps(value)}" for name, value in SYSCTLS.items()))
 
 
 def _services(topology: Topology) -> Iterator[str]:

@@ -136,7 +136,10 @@ def _computer(scope: Scope, label: str, facts: Principal) -> Iterator[Change]:
     if facts.spns:
         yield modify(dn, "add", "servicePrincipalName", [scope.fill(each) for each in facts.spns])
     if any(getattr(facts, name) for name in FLAGS):
-        yield modify(dn, "replace", "userAccountControl", [account_control(facts, WORKSTATION_TRUST_ACCOUNT)])
+        # Where services of a machine run as an account of their own, that one is meant.
+        own = NORMAL_ACCOUNT | DONT_EXPIRE_PASSWORD
+        base = WORKSTATION_TRUST_ACCOUNT if scope.account(label).endswith("$") else own
+        yield modify(dn, "replace", "userAccountControl", [account_control(facts, base)])
     if facts.allowed_to_delegate_to:
         yield modify(dn, "replace", "msDS-AllowedToDelegateTo",
                      [scope.fill(each) for each in facts.allowed_to_delegate_to])

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory, partner
+from doublehop import directory, dotnet, partner
 from doublehop.certificates import certify
 from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
@@ -39,11 +39,14 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     try:
         with applied(scenario, lab) as standing:
             observation = _probe(scenario, standing, lab)
-        verdict = judge(scenario.expect, observation, standing.scope)
-    except LabError as failure:
-        if not isinstance(failure, Refused):
-            lab.broken = lab.broken or str(failure).splitlines()[0]
+        verdict = judge(lab.expected(scenario), observation, standing.scope)
+    except Refused as failure:
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
+    except LabError as failure:
+        cause = lab.cause_of(failure)
+        if cause is not failure or not lab.broken:
+            lab.broken = str(cause).splitlines()[0]
+        verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(cause))
     return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
 
 
@@ -73,6 +76,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
     scope = scope_of(scenario.id, scenario.given, lab.topology)
     if Need.TRUST in scenario.needs:
         partner.bring_up(lab)
+    if Need.DOTNET in scenario.needs:
+        dotnet.bring(lab.client.machine, "client")
     labels = [*scenario.given.users, *scenario.given.accounts]
     passwords = lab.passwords(scope, labels)
     asked = [scenario.when.register] if isinstance(scenario.when, Registration) else []

@@ -6,7 +6,7 @@ the same form; holding is being equal, fact by fact. A fact that was neither see
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from doublehop.frontend import FrontEnd, ImpersonateAs, parse_binding
 from doublehop.model import Domain, Given, Need, Principal, Request, RestrictNtlm, Role, Scenario
@@ -67,7 +67,7 @@ def wanted(scenario: Scenario, scope: Scope) -> Facts:
         **{(f"DNS name {scope.host(label)}", "record"): text for label, text in given.names.items()},
         **_accounts(scenario, scope),
         **owners(World(scope), hosts(scenario, scope)),
-        **{key: value for name in servers(scenario, scope)
+        **{key: value for name in configured(scenario, scope)
            for key, value in configuration(name, given.front_ends.get(name, FrontEnd()), scope).items()},
         **{(f"back end {name}", "page"): scope.page(name) for name in given.back_ends},
         **{(f"reverse proxy on {name}", "configuration"): repr(each) for name, each in given.proxies.items()},
@@ -78,6 +78,13 @@ def wanted(scenario: Scenario, scope: Scope) -> Facts:
 def servers(scenario: Scenario, scope: Scope) -> list[str]:
     """The web servers that the scenario has to do with."""
     return web_servers(scenario.given, scenario.when, scope.topology)
+
+
+def configured(scenario: Scenario, scope: Scope) -> list[str]:
+    """Those of them whose own configuration matters: that is given, or somebody may come there."""
+    given = scenario.given
+    ways = repr((given.names, given.back_ends, given.proxies, scenario.when))
+    return [each for each in servers(scenario, scope) if each in given.front_ends or each in ways]
 
 
 def asks_sql(scenario: Scenario) -> bool:
@@ -100,7 +107,8 @@ def hosts(scenario: Scenario, scope: Scope) -> list[str]:
 def _accounts(scenario: Scenario, scope: Scope) -> Facts:
     given, found = scenario.given, Facts()
     for label, facts in {**given.users, **given.accounts}.items():
-        found |= principal(label, facts, scope, user=label in given.users)
+        held = replace(facts, spns=(*facts.spns, *filter(None, [given.duplicate_spns.get(label)])))
+        found |= principal(label, held, scope, user=label in given.users)
         found[account(label), "aes_keys"] = facts.aes_keys
         if label in given.accounts:
             found[account(label), "keytab_encryption_types"] = frozenset(facts.keytab_encryption_types)

@@ -6,6 +6,7 @@ front end and real IIS alike.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -197,3 +198,34 @@ def parse_binding(text: str) -> Binding:
         raise ValueError(f"expected address:port:host such as '*:80:', not {text!r}")
     return Binding(address=found["address"], port=int(found["port"]), host=found["host"].lower(),
                    protocol=found["protocol"] or "http")
+
+
+COMPUTER = "the computer"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One application on one binding, with whose key opens tickets for it and whose process goes out.
+
+    Both are labels of accounts, `COMPUTER` or, for who has no account on the network, empty.
+    """
+
+    binding: Binding
+    path: str
+    windows: WindowsAuthentication
+    anonymous: AnonymousAuthentication
+    opens_as: str
+    runs_as: str
+
+
+def served(front_end: FrontEnd) -> Iterator[Served]:
+    """Everything that a web server is to serve, once its bindings hold full names."""
+    for site in front_end.sites.values():
+        for path, each in site.applications.items():
+            pool = front_end.applicationPools[each.applicationPool]
+            runs_as = pool.userName or (COMPUTER if pool.identityType.is_machine else "")
+            windows = each.windowsAuthentication or site.windowsAuthentication
+            kernel = windows.useKernelMode and not windows.useAppPoolCredentials
+            anonymous = each.anonymousAuthentication or site.anonymousAuthentication
+            for text in site.bindings:
+                yield Served(parse_binding(text), path, windows, anonymous, COMPUTER if kernel else runs_as, runs_as)

@@ -12,13 +12,13 @@ from typing import Any
 
 from testinfra.host import Host
 
-from doublehop import directory, partner
+from doublehop import directory, dotnet, partner
 from doublehop.certificates import certify
 from doublehop.execute import front_end_configuration
 from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
 from doublehop.lab import Lab
-from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal
+from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal, Program
 from doublehop.probe import logon_of
 from doublehop.scope import Scope, scope_of
 
@@ -119,6 +119,8 @@ class Client:
     def get(self, url: str, *, user: str, profile: ClientProfile | None = None, times: int = 1) -> Page:
         """Sign a user in afresh and ask for a page as a browser of this profile would."""
         bench = self._bench
+        if profile and profile.program is Program.DOTNET:
+            dotnet.bring(bench.lab.client.machine, "client")
         principal = bench.scope.principal(user)
         refusal = bench.lab.client.ask("sign_in", principal=principal, password=bench.passwords[user])
         if refusal:

@@ -33,6 +33,9 @@ Look = Mapping[str, Any]
 """What a visitor tells of names or accounts, by their real names."""
 GIVEN_BY_NOBODY = ("nothing", "never asked")
 """How the verdict shows what was not to be seen."""
+REFUSED = "HTTP_401"
+REASONS = ("KRB_AP_ERR_", "SEC_E_", "STATUS_")
+"""How the names of a web server's own reasons for a 401 begin."""
 OK_AS_DELEGATE = "ok_as_delegate"
 UNAUTHORIZED = 401
 SAID_BY_PAGES = ("scheme", "mechanism", "user", "level", "thread", "pool")
@@ -264,7 +267,7 @@ def within_sight(verdict: Verdict, *, kdc_log: bool, active_directory: bool) -> 
     Kerberos only of a KDC that writes groups into its tickets, which another than Active Directory's need not.
     """
     unseen = [each for each in verdict.differences
-              if (each.observed in GIVEN_BY_NOBODY and _hidden(each, kdc_log=kdc_log))
+              if (each.observed in GIVEN_BY_NOBODY and _hidden(each, kdc_log=kdc_log)) or _is_reason(each)
               or (not active_directory and _is_size(each))]
     left = tuple(each for each in verdict.differences if each not in unseen)
     kind = VerdictKind.DISAGREED if left else VerdictKind.AGREED
@@ -275,6 +278,11 @@ def within_sight(verdict: Verdict, *, kdc_log: bool, active_directory: bool) -> 
 def _hidden(difference: Difference, *, kdc_log: bool) -> bool:
     """Whether a difference is in what only the KDC's or the front end's own log tells."""
     return (difference.hop == "KDC" and not kdc_log) or (difference.hop, difference.field) == ("front end", "error")
+
+
+def _is_reason(difference: Difference) -> bool:
+    """Whether a page among the back ends refused as it should, for a reason that only its own log tells."""
+    return difference.field == "error" and difference.observed == REFUSED and difference.expected.startswith(REASONS)
 
 
 def _is_size(difference: Difference) -> bool:

@@ -32,7 +32,8 @@ class DomainEntry:
 
     `ldap` is the host whose directory is read, by LDAPS with a certificate of `ldap_ca`, a file of authorities; without
     it nothing is read, and accounts say themselves what is `stated` of them. `name_server` is asked for names instead
-    of this machine's. `kdc_log` is a file that the KDC's log is written to, if there is one.
+    of this machine's. `kdc_log` is a file that the KDC's log is written to, if there is one. `front_end_ca` has the
+    authorities that signed the front ends' certificates, where those are not public ones.
     """
 
     __pydantic_config__ = STRICT
@@ -44,6 +45,7 @@ class DomainEntry:
     ldap_ca: str = ""
     name_server: str = ""
     kdc_log: str = ""
+    front_end_ca: str = ""
     restrict_ntlm_in_this_domain: RestrictNtlm | None = None
 
 

@@ -88,7 +88,8 @@ def _of_domain(inventory: Inventory, folder: Path) -> Iterator[Problem]:
                                  "since a password is sent there")
     if domain.ldap and inventory.reader is None:
         yield "reader", f"this table is missing: the account that reads the directory of {domain.ldap}"
-    for key, file in (("ldap_ca", domain.ldap_ca), ("kdc_log", domain.kdc_log)):
+    files = {"ldap_ca": domain.ldap_ca, "kdc_log": domain.kdc_log, "front_end_ca": domain.front_end_ca}
+    for key, file in files.items():
         if file and not folder.joinpath(file).is_file():
             yield f"domain.{key}", f"no file {folder / file}"
 

@@ -2,10 +2,12 @@
 
 The lines are those of Samba's Heimdal KDC at `log level = kerberos:5`: a result line for each request,
 `TGS-REQ ERR_BADOPTION ipv4:10.93.0.21:4242 CLIENT SERVICE key=value ...`, values with escaped blanks.
+A Windows KDC leaves events in the Security log instead, with the same things by name.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from doublehop.codes import from_minor, name_of
 from doublehop.model import Encryption, KdcLine
@@ -21,8 +23,49 @@ ENCRYPTIONS = {"3": Encryption.DES, "17": Encryption.AES128, "18": Encryption.AE
 """Ticket encryption types by their numbers on the wire (RFC 3961 section 8, RFC 4757; row G-09)."""
 
 
-def parse(text: str) -> Iterator[KdcLine]:
-    """Each request's result line, in order; all other lines are passed over."""
+def parse(told: str | Sequence[Mapping[str, Any]]) -> Iterator[KdcLine]:
+    """Each request's record, in order, of whichever make the KDC is; everything else is passed over."""
+    return _of_lines(told) if isinstance(told, str) else _of_events(told)
+
+
+REQUESTS = {4768: "AS", 4771: "AS", 4769: "TGS"}
+"""Events of the Security log: a TGT was asked for, its preauthentication failed, a service ticket was asked for."""
+TGT_SERVICE = "krbtgt"
+
+
+def _of_events(events: Sequence[Mapping[str, Any]]) -> Iterator[KdcLine]:
+    """Windows names the service by its account and not by the SPN that was asked for; `of_a_service` allows for that.
+
+    Evidence of an S4U request is only that services were transited, so whom it was for is not told.
+    """
+    for event in events:
+        kind, data = REQUESTS.get(int(event["id"]), ""), event["data"]
+        if kind:
+            status, encryption = (int(data.get(name) or "0", 16) for name in ("Status", "TicketEncryptionType"))
+            yield KdcLine(
+                kind=kind, client=_account(data.get("TargetUserName", "")),
+                service=data.get("ServiceName", "").partition("@")[0], error=name_of(status) if status else "",
+                encryption="" if status else ENCRYPTIONS.get(str(encryption), str(encryption)),
+                text=" ".join([f"event {event['id']}", *(f"{name}={value}" for name, value in data.items() if value)]),
+            )
+
+
+def by_account(line: KdcLine) -> bool:
+    """Whether a record names the account of a service instead of what was asked for.
+
+    An account that asks for a ticket to itself (S4U2Self) does ask for it by that name.
+    """
+    named = line.kind == "TGS" and line.service != "" and "/" not in line.service
+    return named and line.service.lower() not in {TGT_SERVICE, line.client.lower()}
+
+
+def of_a_service(line: KdcLine, spn: str) -> bool:
+    """Whether a record may be that of the request for this service's ticket."""
+    return not line.service or by_account(line) or line.service.lower().startswith(spn.lower())
+
+
+def _of_lines(text: str) -> Iterator[KdcLine]:
+    """Samba's lines."""
     for line in text.splitlines():
         found = _RESULT.search(line)
         if found is None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop import directory, releases
-from doublehop.errors import AgentFailed, MachineDied, Refused
-from doublehop.model import Need, Role
+from doublehop import directory, dotnet, releases
+from doublehop.errors import AgentFailed, LabError, MachineDied, Refused
+from doublehop.front_ends import REFERENCE, Kind
+from doublehop.model import Expect, Need, Role, Scenario
 from doublehop.providers import Machine, Progress, Provider
 from doublehop.run import DuplexStream
 from doublehop.scope import Scope
@@ -123,9 +124,14 @@ class Lab:
     starting: dict[str, "Pending"] = field(repr=False)
     secrets: dict[str, Secret]
     add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
+    kind: Kind = REFERENCE
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
     standing: dict[str, str] = field(default_factory=dict, repr=False)
     broken: str = ""
+
+    def expected(self, scenario: Scenario) -> Expect:
+        """What the lab's front ends should have a scenario come to."""
+        return self.kind.expected(scenario, self.topology)
 
     @property
     def dc(self) -> Agent:
@@ -185,6 +191,17 @@ class Lab:
         finally:
             self.agents[name] = own
             other.close()
+
+    def cause_of(self, failure: LabError) -> LabError:
+        """What a domain controller that is gone says itself, where others only said that they miss it."""
+        if isinstance(failure, MachineDied):
+            return failure
+        for each in filter(None, (self.dc, self.partner)):
+            try:
+                each.ask("log_mark")
+            except LabError as own:
+                return own
+        return failure
 
     def restrict_ntlm(self, *, deny: bool) -> None:
         """Have the domain controller refuse NTLM, or take it again; it is started anew for that.
@@ -257,34 +274,38 @@ def provision(machine: Machine, topology: Topology) -> None:
 
 
 @contextmanager
-def up(provider: Provider, topology: Topology, progress: Progress) -> Iterator[Lab]:
-    """Bring a lab up; leaving the context takes it down.
+def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = REFERENCE) -> Iterator[Lab]:
+    """Bring a lab up, with front ends of a kind; leaving the context takes it down.
 
     Web servers but the first start while the others are used already: few scenarios ask them anything.
     """
     with provider.up(topology, provision, progress) as site:
         topology, machines = site.topology, dict(site.machines)
         agents: dict[str, Agent] = {}
+        if Need.DOTNET in kind.needs:
+            for name in topology.of(Role.FRONT_END):
+                dotnet.bring(machines[name], "core", dotnet.ASPNETCORE)
         try:
             later = topology.of(Role.FRONT_END)[1:]
             for name in [each for each in machines if each not in later]:
                 agents[name] = Agent(machines[name])
             progress("starting the domain")
-            secrets_made, arguments = _start(topology, agents)
+            secrets_made, arguments = _start(topology, agents, kind)
             agents |= {name: Agent(machines[name]) for name in later}
             starting = {name: agents[name].send("start", **arguments[name]) for name in later}
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology),
                 has=provider.offers - releases.lacking(topology).keys(),
                 machines=machines, agents=agents, starting=starting, secrets=secrets_made, started=arguments,
-                add=site.add,
+                add=site.add, kind=kind,
             )
         finally:
             for each in agents.values():
                 each.close()
 
 
-def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
+def _start(topology: Topology, agents: Mapping[str, Agent],
+           kind: Kind) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
     """Start the services of these machines, in parallel where one does not need the other.
 
     Gives the secrets made, and what each machine of the topology is started with.
@@ -309,7 +330,7 @@ def _start(topology: Topology, agents: Mapping[str, Agent]) -> tuple[dict[str, S
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
         arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends,
-                           "dc": str(topology.machines[dc].address),
+                           "dc": str(topology.machines[dc].address), "front_end": kind.name,
                            "domain": domain | {"smb_conf": topology.member_conf(each)}}
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()

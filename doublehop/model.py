@@ -47,6 +47,35 @@ class Need(StrEnum):
     """A KDC that writes local groups into tickets as Windows does, short or in full (Samba from 4.19; row B-27)."""
     TRUST = "trust"
     """A second domain in a forest of its own, and a two-way forest trust (rows C-23, C-24)."""
+    REVERSE_PROXY = "reverse-proxy"
+    """Web servers that run the lab's own reverse proxy."""
+    OTHER_CLIENTS = "other-clients"
+    """A client that can be other programs than its system's own, and have other policies (rows E-15, B-30)."""
+    STANDING_SIGN_INS = "standing-sign-ins"
+    """Users and services that stay signed in while the directory changes around them."""
+    COMPUTER_PASSWORDS = "computer-passwords"
+    """The lab knows, and may set, the passwords of its computers' accounts."""
+    REQUEST_LIMITS = "request-limits"
+    """Web servers whose limits of a request can be changed without a restart of the machine (rows B-26, B-27)."""
+    BASIC = "basic"
+    """Front ends that take a name and a password (row C-31)."""
+    ACT_AS = "act-as"
+    """Pages that make the identity of a user by themselves, `new WindowsIdentity(upn)` (MS-SFU 3.1.5.1.1)."""
+    PORT_SHARING = "port-sharing"
+    """Sites of several accounts behind one port, as HTTP.sys has them (row B-03)."""
+    HTTP_SYS = "http-sys"
+    """The limits that HTTP.sys sets a request, and its answer to one that is too long (rows B-26, B-27)."""
+    EXTENDED_PROTECTION = "extended-protection"
+    """Front ends that hold a token against the TLS connection it came on (row B-25)."""
+    UNASKED_TICKET = "unasked-ticket"
+    """Front ends that show a page among their back ends a ticket before it asks for one (departure ticket-unasked)."""
+    DOTNET = "dotnet"
+    """A host with .NET, which the machines are given a copy of."""
+
+
+OF_FRONT_ENDS = frozenset({Need.BASIC, Need.ACT_AS, Need.PORT_SHARING, Need.HTTP_SYS, Need.EXTENDED_PROTECTION,
+                           Need.UNASKED_TICKET})
+"""What is a matter of the front end alone, whoever brings its machine up."""
 
 
 class Zone(StrEnum):
@@ -71,6 +100,7 @@ class Program(StrEnum):
 
     BROWSER = "browser"
     CURL = "curl"
+    DOTNET = "dotnet"
 
 
 class Level(StrEnum):
@@ -238,7 +268,8 @@ class ClientProfile:
     those that the browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
 
     With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
-    client that honours ok-as-delegate, and `always` as one that does not.
+    client that honours ok-as-delegate, and `always` as one that does not. With `program = "dotnet"` .NET's HttpClient
+    asks with default credentials.
     """
 
     __pydantic_config__ = STRICT

@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from doublehop import directory
 from doublehop.errors import LabError
-from doublehop.kdclog import RESULT, parse
+from doublehop.kdclog import RESULT, by_account, of_a_service, parse
 from doublehop.lab import Agent, Lab
 from doublehop.model import (
     BackEndSaw,
@@ -134,7 +134,7 @@ def _refusals(servers: Sequence[Agent]) -> list[Refusal]:
     return [each for each in logs if each["error"]]
 
 
-def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int]]) -> tuple[KdcLine, ...]:
+def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, Any]]) -> tuple[KdcLine, ...]:
     """Every KDC's log of this request; the line for hop 1's ticket is waited for, since the client saw its result.
 
     The servers' own KDC comes last, as it does for a user of another domain. Whom the first KDC refers to nobody
@@ -142,12 +142,22 @@ def _kdc_lines(client: ClientSaw, scope: Scope, marks: Sequence[tuple[Agent, int
     """
 
     def lines() -> tuple[KdcLine, ...] | None:
-        found = tuple(line for dc, mark in marks for line in parse(dc.ask("log_since", mark=mark, matching=RESULT)))
-        asked = any(not each.service or each.service.lower().startswith(client.spn.lower()) or
-                    (each.error and each.service == referral_to(scope.topology.realm)) for each in found)
+        told = (line for dc, mark in marks for line in parse(dc.ask("log_since", mark=mark, matching=RESULT)))
+        found = tuple(each for line in told for each in _by_spn(line, client.spn, scope))
+        asked = any(of_a_service(each, client.spn) or (each.error and each.service == referral_to(scope.topology.realm))
+                    for each in found)
         return found if asked or not client.spn or not scope.client_reaches_dc else None
 
     return until(f"the KDC's log line for {client.spn}", LOG_SECONDS, lines)
+
+
+def _by_spn(line: KdcLine, asked: str, scope: Scope) -> Iterator[KdcLine]:
+    """A record as the KDC of the lab's make would leave it: one that names an account is of each SPN found there."""
+    account, world = line.service.lower(), World(scope)
+    names = dict.fromkeys(each for each in (asked, *(spn for _, spn in world.written())) if each)
+    held = [each for each in names if by_account(line) and (label := world.found(each)[1])
+            and scope.account(label).lower() == account]
+    yield from (dataclasses.replace(line, service=each) for each in held) if held else (line,)
 
 
 def register(registration: Registration, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:
@@ -156,7 +166,7 @@ def register(registration: Registration, scope: Scope, passwords: Mapping[str, s
     `passwords` are those of the scenario's own accounts, by label; machines' are the lab's.
     """
     change = directory.written(registration, scope)
-    arguments: dict[str, Any] = {"change": change, "dc": scope.address(lab.dc.machine.name)}
+    arguments: dict[str, Any] = {"change": change}
     writer = registration.by
     if writer != "administrator":
         password = passwords[writer] if writer in passwords else lab.secrets[scope.account(writer)].password

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, handles, releases, report
+from doublehop import catalogue, front_ends, handles, releases, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
 from doublehop.errors import DoublehopError, HostError, LabError
@@ -44,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                          "libvirt, vmware_desktop.")
     group.addoption("--lab-dc", metavar="RELEASE",
                     help="The Debian release of the lab's domain controllers: bookworm, trixie, sid.")
+    group.addoption("--lab-front-end", default="reference", metavar="KIND",
+                    help="What answers on the lab's web servers: reference, aspnetcore.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,8 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CATALOGUE] = _scenarios(config, config.stash[TOPOLOGY])
         if config.getoption("lab_vagrant_provider"):
             vagrant.choose(config.getoption("lab_vagrant_provider"))
+        front_end = front_ends.named(config.getoption("lab_front_end"), "--lab-front-end")
         config.stash[SESSION] = opened(config.getoption("lab"), config.stash[TOPOLOGY], silent,
-                                       config.getoption("lab_inventory"))
+                                       config.getoption("lab_inventory"), front_end)
     except DoublehopError as failure:
         raise pytest.UsageError(str(failure)) from failure
 

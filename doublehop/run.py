@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from doublehop.errors import Deadline, LabError
@@ -65,6 +66,21 @@ def run(argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None =
     except subprocess.TimeoutExpired as failure:
         raise Deadline(" ".join(argv), timeout, str(failure.stderr or "")) from failure
     return CommandResult(argv=tuple(argv), code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def copied(folder: Path, names: Sequence[str], unpack: Sequence[str], timeout: float) -> None:
+    """Send files of a folder as a tar stream to the program that unpacks it: they are too much for a line of text.
+
+    Raises LabError when either side fails.
+    """
+    packing = subprocess.Popen(["tar", "--create", "--directory", folder, *names], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    assert packing.stdout is not None
+    with packing.stdout:
+        done = subprocess.run(unpack, stdin=packing.stdout, capture_output=True, text=True, timeout=timeout,
+                              check=False)
+    if packing.wait(timeout) != 0 or done.returncode != 0:
+        raise LabError(f"could not copy {', '.join(names)} of {folder}: {done.stderr.strip()}")
 
 
 class Conversation:

@@ -7,6 +7,7 @@ from doublehop import sanity_directory, sanity_front_end
 from doublehop.errors import InputError
 from doublehop.frontend import HTTPS, Provider
 from doublehop.model import (
+    ClientProfile,
     Encryption,
     Expect,
     Program,
@@ -25,6 +26,8 @@ from doublehop.scope import Scope, scope_of
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
 
+HTTP_CLIENT = ClientProfile(program=Program.DOTNET, ntlm=False, delegate=False)
+"""How .NET's HttpClient asks with default credentials on Linux, where it knows NTLM only with a name and a password."""
 RIGHTS = [each.name for each in fields(Right)]
 
 
@@ -73,11 +76,7 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     if when.http2 and when.get.startswith(f"{HTTPS}:"):
         raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
     _check_curl(when, scope, where)
-    client = when.client
-    if client.program is Program.CURL and (client.canonicalise or client.ntlm or client.basic or client.port_in_spn
-                                           or client.zone is not Zone.INTRANET or not client.integrated):
-        raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
-                                                 "browser's: it asks for the name in the URL, with a ticket or not")
+    _check_program(when, where)
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
@@ -103,6 +102,20 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
     problem = unreachable(world, url) if world.resolves(url) else ""
     if problem:
         raise InputError(f"{where}.when.get", f"{scope.fill(when.get)}: {problem}")
+
+
+def _check_program(when: Request, where: str) -> None:
+    """Refuse of a program what only a browser is told."""
+    client = when.client
+    if client.program is Program.CURL and (client.canonicalise or client.ntlm or client.basic or client.port_in_spn
+                                           or client.zone is not Zone.INTRANET or not client.integrated):
+        raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
+                                                 "browser's: it asks for the name in the URL, with a ticket or not")
+    if client.program is Program.DOTNET and client != HTTP_CLIENT:
+        raise InputError(f"{where}.when.client", "expected of dotnet ntlm = false, delegate = false and nothing of a "
+                                                 "browser's: HttpClient has no setting for it")
+    if client.program is Program.DOTNET and when.http2:
+        raise InputError(f"{where}.when.http2", "unexpected of dotnet, which is not told to speak it")
 
 
 def _check_curl(when: Request, scope: Scope, where: str) -> None:
@@ -138,8 +151,9 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
     for scheme, willing in ((Scheme.NTLM, when.client.ntlm), (Scheme.BASIC, when.client.basic)):
         if expect.scheme == scheme and not willing:
             raise InputError(f"{where}.expect.scheme", f"unexpected of a client without `{scheme.lower()}`")
-    if when.client.program is Program.CURL and (expect.offers, expect.handshakes) != (None, None):
-        raise InputError(f"{where}.expect", "expected neither offers nor handshakes of curl, which does not count them")
+    if when.client.program is not Program.BROWSER and (expect.offers, expect.handshakes) != (None, None):
+        raise InputError(f"{where}.expect", f"expected neither offers nor handshakes of {when.client.program}, "
+                                            "which does not count them")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
     told = [*expect.sees, *expect.fails]

@@ -9,12 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
+from doublehop import dotnet, providers, releases
 from doublehop import lab as labs
-from doublehop import providers, releases
 from doublehop.errors import InputError, LabError
 from doublehop.execute import execute
+from doublehop.front_ends import REFERENCE, Kind
 from doublehop.lab import Lab
-from doublehop.model import Result, Scenario, Verdict, VerdictKind
+from doublehop.model import OF_FRONT_ENDS, Need, Result, Scenario, Verdict, VerdictKind
 from doublehop.providers import Progress, Provider
 from doublehop.topology import Topology
 
@@ -26,7 +27,8 @@ BY_INVENTORY = {"existing": "doublehop.existing:Visit"}
 class Session:
     """Runs scenarios; use it as a context manager, so that the lab goes with it."""
 
-    def __init__(self, provider: Provider, topology: Topology, progress: Progress) -> None:
+    def __init__(self, provider: Provider, topology: Topology, progress: Progress, kind: Kind = REFERENCE) -> None:
+        self.kind = kind
         self.provider = provider
         self.topology = topology
         self.progress = progress
@@ -45,15 +47,20 @@ class Session:
     def about(self) -> Mapping[str, str]:
         """Provider and versions, for headers and reports."""
         dc = {"dc_release": self.topology.dc_image.release} if self.topology.dc_image else {}
-        return {"provider": self.provider.name, "release": self.topology.image.release, **dc,
+        return {"provider": self.provider.name, "front end": self.kind.name,
+                "release": self.topology.image.release, **dc,
                 **self.provider.versions(self.topology)}
 
     def lacks(self, scenario: Scenario) -> str:
         """Which of a scenario's needs are not met here, with reasons where there are any; nothing when all are."""
-        of_the_dc = releases.lacking(self.topology)
-        missing = [each.value for each in scenario.needs if each not in self.provider.offers]
+        needs, of_the_dc = [*scenario.needs, *self.kind.needs], releases.lacking(self.topology)
+        missing = [each for each in needs if each not in self.provider.offers | OF_FRONT_ENDS]
         found = [f"the {self.provider.name} lab lacks {', '.join(missing)}"] if missing else []
-        return "; ".join([*found, *(f"no {each}: {of_the_dc[each]}" for each in scenario.needs if each in of_the_dc)])
+        beyond = self.kind.missing(scenario)
+        found += [f"the {self.kind.name} front end lacks {', '.join(beyond)}"] if beyond else []
+        found += [f"no {each}: {of_the_dc[each]}" for each in needs if each in of_the_dc]
+        without = not found and Need.DOTNET in needs and dotnet.runtime() is None
+        return "dotnet missing" if without else "; ".join(found)
 
     def lab(self) -> Lab:
         """The running lab.
@@ -67,7 +74,7 @@ class Session:
             if self._built >= LABS_AT_MOST:
                 raise LabError(f"the lab broke {self._built} times, last: {self._broken}")
             self._built += 1
-            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self.progress))
+            self._lab = self._stack.enter_context(labs.up(self.provider, self.topology, self.progress, self.kind))
         return self._lab
 
     def run(self, scenario: Scenario) -> Result:
@@ -100,8 +107,9 @@ def silent(text: str) -> None:
     """Progress that nobody is told of."""
 
 
-def opened(name: str, topology: Topology, progress: Progress, inventory: Path | None = None) -> Session:
-    """A session on the provider of a name; nothing is started before it is used.
+def opened(name: str, topology: Topology, progress: Progress, inventory: Path | None = None,
+           kind: Kind = REFERENCE) -> Session:
+    """A session on the provider of a name, with front ends of a kind; nothing is started before it is used.
 
     Raises InputError when there is no such provider, or an inventory is missing, wrong or of no use.
     """
@@ -109,7 +117,9 @@ def opened(name: str, topology: Topology, progress: Progress, inventory: Path | 
     if name not in BY_INVENTORY:
         if inventory is not None:
             raise InputError("--lab-inventory", f"goes with --lab={' or '.join(BY_INVENTORY)}, not with --lab={name}")
-        return Session(provider, topology, progress)
+        return Session(provider, topology, progress, kind)
+    if kind is not REFERENCE:
+        raise InputError("--lab-front-end", f"unexpected with --lab={name}: its web servers run what they run")
     if inventory is None:
         raise InputError("--lab-inventory", f"--lab={name} needs the TOML file that says what stands there "
                          "(docs/existing.md)")

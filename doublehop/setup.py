@@ -6,7 +6,7 @@ It does so as root or where sudo asks for no password; anybody else is told the 
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from doublehop import providers
@@ -31,6 +31,8 @@ class Tool:
     """The environment variable that names a service which is not ours to start."""
     otherwise: str = ""
     """What to do where Debian's release has no such package."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Its own sub-commands that are good to have, and the packages that have them in most releases."""
 
     def lacks(self) -> list[str]:
         """What is missing of a tool that is nothing but programs."""
@@ -38,8 +40,9 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
+    "aspnet": Tool(packages={"mcs": "mono-mcs", "fastcgi-mono-server4": "mono-fastcgi-server4"}),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
-                   elsewhere="DOCKER_HOST"),
+                   elsewhere="DOCKER_HOST", plugins={"compose": "docker-compose"}),
     "vagrant": Tool(packages={"vagrant": "vagrant"},
                     otherwise="install HashiCorp's from https://developer.hashicorp.com/vagrant/install"),
 }
@@ -54,31 +57,41 @@ def set_up(name: str, progress: Progress) -> str:
     """
     tool = TOOLS[name]
     check = providers.make(name).check if tool.service else tool.lacks
-    if not check():
-        return f"{name}: ready already"
-    done = [*_installed(tool, progress), *(_started(name, tool, check, progress) if check() else [])]
-    problems = check()
-    if problems:
-        raise HostError("; ".join(problems))
-    return f"{name}: {' and '.join(done)}"
+    done = []
+    if check():
+        elsewhere = tool.elsewhere and os.environ.get(tool.elsewhere)
+        missing = [package for program, package in tool.packages.items()
+                   if not _has(program) and not (elsewhere and program.endswith("d"))]
+        done += _installed(missing, tool.otherwise, progress) if missing else []
+        done += _started(name, tool, check, progress) if check() else []
+        problems = check()
+        if problems:
+            raise HostError("; ".join(problems))
+    done += [each for plugin, package in tool.plugins.items() for each in _with_plugin(name, plugin, package, progress)]
+    return f"{name}: {' and '.join(done) or 'ready already'}"
 
 
-def _installed(tool: Tool, progress: Progress) -> list[str]:
-    elsewhere = tool.elsewhere and os.environ.get(tool.elsewhere)
-    missing = [package for program, package in tool.packages.items()
-               if not _has(program) and not (elsewhere and program.endswith("d"))]
-    if not missing:
+def _with_plugin(name: str, plugin: str, package: str, progress: Progress) -> list[str]:
+    """Install a sub-command where this user may; what goes without it is told, and nothing fails."""
+    if _has(f"{name}-{plugin}") or run([name, plugin, "version"]).code == 0:
         return []
-    wanted = sorted({each if _known(each) else MERGED.get(each, each) for each in missing})
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
-    unknown = [each for each in wanted if not _known(each)]
-    if unknown and tool.otherwise:
-        raise HostError(f"this release of Debian has no package {', '.join(unknown)}: {tool.otherwise}")
-    as_root = _as_root(f"apt-get update && {' '.join(install)}")
-    progress(f"installing {', '.join(wanted)}")
+    try:
+        return _installed([package], f"{name} is ready without it", progress)
+    except HostError as failure:
+        return [f"ready, but for {name} {plugin} ({failure})"]
+
+
+def _installed(missing: Sequence[str], otherwise: str, progress: Progress) -> list[str]:
+    command = ["apt-get", "install", "--yes", "--no-install-recommends"]
+    as_root = _as_root(f"apt-get update && {' '.join([*command, *missing])}")
     # The index of some other repository on this machine may be out of order; only ours has to be there.
     run([*as_root, "apt-get", "update", "--quiet"], timeout=INSTALL_SECONDS)
-    run([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=INSTALL_SECONDS).check()
+    wanted = sorted({each if _known(each) else MERGED.get(each, each) for each in missing})
+    unknown = [each for each in wanted if not _known(each)]
+    if unknown and otherwise:
+        raise HostError(f"this release of Debian has no package {', '.join(unknown)}: {otherwise}")
+    progress(f"installing {', '.join(wanted)}")
+    run([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *command, *wanted], timeout=INSTALL_SECONDS).check()
     return [f"installed {', '.join(wanted)}"]
 
 

@@ -4,7 +4,6 @@ It also carries directory changes to the domain controller, as an administrator'
 reports what the client saw and judges nothing.
 """
 
-import base64
 import os
 import socket
 import sys
@@ -24,11 +23,12 @@ import requests
 import requests_kerberos
 import spnego
 import spnego.exceptions
-from ldap3.core.exceptions import LDAPOperationResult
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock, until
-from doublehop.machine.directory import Change, Directory
+from doublehop.machine import dotnet
+from doublehop.machine.administrator import administer, attempt, change, read, reconnect
+from doublehop.machine.administrator import start as administrator_of_the_domain
+from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock
 from doublehop.machine.fallback import UNAUTHORIZED, ask_by_ntlm, fall_back, schemes
 from doublehop.machine.klist import ticket
 
@@ -39,22 +39,17 @@ KRB5_LIMITED = Path("/run/krb5-limited.conf")
 AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
-CURL = "curl"
+CURL, DOTNET = "curl", "dotnet"
 STRONGEST_FIRST = ("AES256", "AES128", "RC4")
 TOKEN_START = 4
 """So many letters of a token tell Kerberos from NTLM (row E-23)."""
-
-_directory: dict[str, Any] = {}
-_others: dict[str, Directory] = {}
-"""The administrators' connections to other domains' directories, by what their entries' names end with."""
 
 
 def start(*, address: str, prefix: int, dc: str, administrator: str, password: str) -> None:
     """Bring the machine up and open its administrator's connection to the directory."""
     bring_up_network(address=address, prefix=prefix)
     write_policies()
-    _directory["how"] = {"host": dc, "user": administrator, "password": password}
-    reconnect()
+    administrator_of_the_domain(dc=dc, administrator=administrator, password=password)
 
 
 def write_policies() -> None:
@@ -63,65 +58,6 @@ def write_policies() -> None:
     KRB5_BY_FLAG_POLICY[False].write_text(
         strict.replace("enforce_ok_as_delegate = true", "enforce_ok_as_delegate = false")
     )
-
-
-def reconnect() -> None:
-    """Open the administrator's connection again, for when the domain controller was started anew."""
-    _directory["admin"] = until("the directory", 30, lambda: Directory.signed_in(**_directory["how"]))
-
-
-def administer(*, base_dn: str, dc: str, administrator: str, password: str) -> None:
-    """Open an administrator's connection to another domain's directory as well."""
-    _others[base_dn.lower()] = until("the directory", 30, lambda: Directory.signed_in(
-        host=dc, user=administrator, password=password))
-
-
-def _administrator(dn: str) -> Directory:
-    """The connection to the directory that an entry is in."""
-    found = next((each for base, each in _others.items() if dn.lower().endswith(f",{base}")), None)
-    return found or _directory["admin"]
-
-
-def _with_sids_of_others(change: Change, directory: Directory) -> Change:
-    """Name principals of other directories by their SIDs; this one knows them by nothing else."""
-    def named(dn: str) -> str | dict[str, str]:
-        other = _administrator(dn)
-        return dn if other is directory else {"base64": base64.b64encode(other.binary_sid(dn)).decode()}
-
-    if "principals" not in change:
-        return change
-    return {**change, "principals": [named(each) for each in change["principals"]]}
-
-
-def change(*, changes: list[Change]) -> dict[str, Any]:
-    """Apply directory changes as administrator; gives their undo, or why the directories took none of them."""
-    undo: list[Change] = []
-    try:
-        for directory in (_directory["admin"], *_others.values()):
-            own = [each for each in changes if _administrator(each["dn"]) is directory]
-            undo[:0] = directory.apply([_with_sids_of_others(each, directory) for each in own])
-    except LDAPOperationResult as refusal:
-        change(changes=undo)
-        return {"refused": str(refusal)}
-    return {"undo": undo}
-
-
-def attempt(*, change: Change, dc: str, user: str = "", password: str = "") -> str:
-    """Try one change that may be refused, as administrator or as another account."""
-    administrator: Directory = _directory["admin"]
-    if not user:
-        return administrator.attempt(change, administrator)
-    directory = Directory.signed_in(host=dc, user=user, password=password)
-    try:
-        return directory.attempt(change, administrator)
-    finally:
-        directory.close()
-
-
-def read(*, dn: str, attributes: list[str]) -> dict[str, list[str]]:
-    """Read attributes of one directory entry."""
-    found: dict[str, list[str]] = _administrator(dn).read(dn, attributes)
-    return found
 
 
 def sign_in(*, principal: str, password: str, default: bool = False) -> str:
@@ -200,6 +136,9 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
     if profile["port_in_spn"] and port not in {80, 443}:
         target = f"{target}:{port}"
+    if profile["program"] == DOTNET:
+        answer = dotnet.ask(url, times=times, authority=AUTHORITY, timeout=REQUEST_SECONDS)
+        return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer.get("spn") else {})
     if http2 or profile["program"] == CURL:
         return _ask_with_curl(url, target, profile, http2=http2)
 

@@ -128,7 +128,7 @@ def _run_samba(*options: str) -> None:
 
 def _wait_for_samba(address: str) -> None:
     for port in (88, 636, 53):
-        until(f"port {port} of the domain controller", 30, partial(_answers, _samba[0], address, port))
+        until(f"port {port} of the domain controller", 30, partial(_answers, address, port))
 
 
 def restrict_ntlm(*, address: str, deny: bool) -> None:
@@ -207,15 +207,20 @@ def _make_certificate(name: str) -> None:
     os.umask(old_mask)
 
 
-def _answers(samba: "subprocess.Popen[bytes]", address: str, port: int) -> bool:
-    if samba.poll() is not None:
-        raise RuntimeError("samba ended:\n" + "\n".join(LOG.read_text().splitlines()[-20:]))
+def _answers(address: str, port: int) -> bool:
+    _check_that_it_runs()
     with socket.create_connection((address, port), timeout=1):
         return True
 
 
+def _check_that_it_runs() -> None:
+    if _samba[0].poll() is not None:
+        raise RuntimeError("samba ended:\n" + "\n".join(LOG.read_text().splitlines()[-20:]))
+
+
 def log_mark() -> int:
     """Where the KDC's log ends now, in bytes."""
+    _check_that_it_runs()
     return LOG.stat().st_size
 
 

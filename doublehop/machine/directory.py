@@ -11,6 +11,7 @@ from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPCommunicationError, LDAPNoSuchObjectResult, LDAPOperationResult
+from ldap3.protocol.formatters.formatters import format_sid
 from ldap3.protocol.microsoft import security_descriptor_control
 
 Change = dict[str, Any]
@@ -34,12 +35,16 @@ class Directory:
         self._connection = connection
 
     @classmethod
-    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20,
-                  authorities: str = "") -> "Directory":
-        """Connect by LDAPS with a simple bind; `authorities` is a file of those who may have signed the certificate."""
+    def signed_in(cls, *, host: str, user: str, password: str, seconds: float = 20, authorities: str = "",
+                  name: str = "", port: int = 636) -> "Directory":
+        """Connect by LDAPS with a simple bind.
+
+        `authorities` is a file of those who may have signed the certificate, `name` what it is for if not for `host`.
+        """
         # The lab's certificate is made anew for each lab and has no issuer; its network has no outsider.
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED if authorities else ssl.CERT_NONE, ca_certs_file=authorities or None)
-        server = ldap3.Server(host, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED if authorities else ssl.CERT_NONE, ca_certs_file=authorities or None,
+                        valid_names=[name] if name else None)
+        server = ldap3.Server(host, port=port, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=seconds)
         try:
             return cls(ldap3.Connection(
                 server, user=user, password=password, auto_bind=True, raise_exceptions=True, receive_timeout=seconds,
@@ -51,6 +56,10 @@ class Directory:
     def close(self) -> None:
         """End the connection."""
         self._connection.unbind()
+
+    def sid(self, dn: str) -> str:
+        """The SID of an entry, in its form `S-1-5-21-...`."""
+        return str(format_sid(self.binary_sid(dn)))
 
     def search(self, base: str, wanted: str, attributes: list[str]) -> list[tuple[str, dict[str, list[bytes]]]]:
         """Every entry below a base that a filter takes, with its DN and the values of some attributes."""

@@ -1,6 +1,6 @@
-"""A web server's agent: holds its accounts' keys and runs the reference front end.
+"""A web server's agent: holds its accounts' keys and runs a front end.
 
-The front end lives in this process; the agent hands it configurations and gives out its log.
+The reference lives in this process, others in their own; the agent hands them configurations and gives out their log.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
 from doublehop.machine import agent, certificates, member
 from doublehop.machine.agent import bring_up_network, serve
+from doublehop.machine.aspnetcore import Kestrel
 from doublehop.machine.iis import keys
 from doublehop.machine.iis.backends import BackEnd, Outgoing, login_of
 from doublehop.machine.iis.ntlm import Helpers
@@ -25,7 +26,8 @@ CONFIGURE_SECONDS = 20
 READ_FRONT_END = TypeAdapter(FrontEnd)
 
 _loop = asyncio.new_event_loop()
-_running: dict[str, Server] = {}
+FRONT_ENDS: dict[str, type[Server] | type[Kestrel]] = {"reference": Server, "aspnetcore": Kestrel}
+_running: dict[str, Server | Kestrel] = {}
 _unlocked: list[keys.Account] = []
 _member: list[member.Member] = []
 _proxies: list[ReverseProxy] = []
@@ -38,14 +40,14 @@ def _in_loop(work: Coroutine[Any, Any, None]) -> None:
 
 
 def start(*, address: str, prefix: int, account: dict[str, Any], domain: dict[str, str],
-          back_ends: dict[str, dict[str, Any]], dc: str) -> None:
+          back_ends: dict[str, dict[str, Any]], dc: str, front_end: str) -> None:
     """Bring the machine up with its computer account, as a member of its domain, and the default site."""
     _directory.update(host=dc, user=account["principal"], password=account["password"])
     bring_up_network(address=address, prefix=prefix)
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     joined = member.join(**domain, password=account["password"])
     _member[:] = [joined]
-    _running["server"] = Server(Machine(
+    _running["server"] = FRONT_ENDS[front_end](Machine(
         keys.unlock(**account), {name: BackEnd(**each) for name, each in back_ends.items()},
         Helpers(joined.ready, joined.domain, joined.realm),
     ))
@@ -121,12 +123,12 @@ def cut_off(*, address: str, cut: bool) -> None:
 
 def log() -> list[dict[str, Any]]:
     """What the front end logged since it was configured."""
-    return list(_running["server"].log)
+    return _running["server"].noted()
 
 
 def forget_log() -> None:
     """Log from here on."""
-    _running["server"].log.clear()
+    _running["server"].forget()
 
 
 if __name__ == "__main__":

@@ -40,15 +40,15 @@ REMEDY = "try `bin/doublehop setup docker`"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 CAPABILITIES = {
     "NET_ADMIN": "a machine sets its own address and loses its way to the domain controller when a scenario says so",
-    "NET_BIND_SERVICE": "Kerberos, LDAP, DNS and the web servers listen below port 1024",
-    "SETUID": "PostgreSQL refuses to be root, and Samba's file server becomes its callers",
-    "SETGID": "the same for groups",
+    "SETUID": "PostgreSQL refuses to be root",
+    "SETGID": "the same for its group",
     "CHOWN": "PostgreSQL's files belong to its user",
     "DAC_OVERRIDE": "root copies PostgreSQL's files and writes into its folder",
-    "FOWNER": "root sets the mode of files that are PostgreSQL's or Samba's by then",
-    "KILL": "an agent ends what it started under another user",
+    "FOWNER": "root copies PostgreSQL's files with their modes once the database is provisioned",
 }
 """All that a container may do beyond an ordinary process, and why; the rest of Docker's own set is dropped."""
+SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
+"""Anybody may listen on the container's low ports, which is no capability then; some engines have it so anyway."""
 OWN_FILES = "for each in hosts resolv.conf krb5.conf; do cat /opt/doublehop/etc/$each >/etc/$each; done; " \
             "ip route flush default"
 """Puts files in place that the engine wants to own, and takes away a route to a gateway that nobody is."""
@@ -271,8 +271,9 @@ class Wires:
             from_image, name=f"doublehop-{lab}-{name}", hostname=name, labels={LABEL: lab}, environment=ENVIRONMENT,
             command=["sh", "-c", FIRST_PROGRAM], stdin_open=True,
             host_config=api.create_host_config(
-                auto_remove=True, cap_drop=["ALL"], cap_add=list(CAPABILITIES), network_mode=self.network.name,
-                security_opt=["no-new-privileges"], tmpfs=dict.fromkeys(WRITABLE, "exec,mode=755"),
+                auto_remove=True, cap_drop=["ALL"], cap_add=list(CAPABILITIES), sysctls=SYSCTLS,
+                network_mode=self.network.name, security_opt=["no-new-privileges"],
+                tmpfs=dict.fromkeys(WRITABLE, "exec,mode=755"),
             ),
             networking_config=NetworkingConfig(
                 {self.network.name: EndpointConfig(api.api_version, ipv4_address=str(spec.address))}),

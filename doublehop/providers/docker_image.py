@@ -70,7 +70,10 @@ def _base(engine: docker.DockerClient, spec: ImageSpec, progress: Progress) -> s
             root = image.built(spec, progress)
             progress("no image registry answers: taking the local lab's root filesystem for a base (once)")
             with image.as_tar(root) as stream:
-                engine.api.import_image_from_stream(stream, repository=f"{REPOSITORY}/base", tag=image.key(spec))
+                answer = engine.api.import_image_from_stream(stream)
+            # Podman takes no tag here and tags what has a name as the latest, so it gets its name afterwards.
+            made = json.loads(answer.splitlines()[-1])["status"]
+            engine.api.tag(made, f"{REPOSITORY}/base", image.key(spec))
         return own
     return public
 

@@ -20,8 +20,12 @@ from doublehop.topology import Topology, template
 
 NOTHING_TO_START = ("an existing environment is never brought up or changed: run scenarios against it with "
                     "`doublehop run --lab=existing --lab-inventory FILE` (docs/existing.md)")
-SEEN_TO_HOLD = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA, Need.OFFLINE_DIRECTORY})
-"""What may be found there; the rest would have to be done to it."""
+SEEN_TO_HOLD = frozenset({Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA, Need.OFFLINE_DIRECTORY,
+                          Need.REQUEST_LIMITS, Need.REVERSE_PROXY, Need.OTHER_CLIENTS, Need.STANDING_SIGN_INS,
+                          Need.COMPUTER_PASSWORDS})
+"""What may be found there, or is the client's own; the rest would have to be done to it."""
+AUTHORITIES = {"/run/authorities.pem": "ldap_ca", "/run/authority.pem": "front_end_ca"}
+"""Where the visitor and the client that it is made of look for these files of the inventory."""
 
 
 class ExistingProvider:
@@ -94,6 +98,7 @@ def visitor(name: str, inventory: Inventory, beside: Path, topology: Topology, p
         else:
             for path in ("/etc/resolv.conf", "/etc/hosts"):
                 files[path] = written(Path(path).name, Path(path).read_text())
-        if domain.ldap_ca:
-            files["/run/authorities.pem"] = beside / domain.ldap_ca
+        for path, file in AUTHORITIES.items():
+            if getattr(domain, file):
+                files[path] = beside / getattr(domain, file)
         yield Visitor(name, root, files)

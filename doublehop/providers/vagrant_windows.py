@@ -1,17 +1,18 @@
 """Windows guests, which Vagrant makes with virtualbox, hyperv, libvirt or vmware_desktop.
 
-What is missing on this host names itself before anything is made. Running scenarios in them is not here yet.
+What is missing on this host names itself before anything is made.
 """
 
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 
-from doublehop.errors import HostError
-from doublehop.model import Need
 from doublehop.providers import Progress, Provision, Site
 from doublehop.providers.vagrant_state import plugins
+from doublehop.providers.windows_agents import OFFERS
 from doublehop.topology import Topology
 
 
@@ -50,29 +51,29 @@ class WindowsGuests:
     """Windows machines of one of Vagrant's providers."""
 
     name = "vagrant"
-    offers = frozenset(Need)
+    offers = OFFERS
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
     def check(self) -> Sequence[str]:
         """What keeps these guests from being made here."""
+        lacking = [each for each in ("pypsrp", "ldap3") if importlib.util.find_spec(each) is None]
+        python = [f"{' and '.join(lacking)} missing: run `pip install 'doublehop[windows]'`"] if lacking else []
         missing = MISSING[self.kind]()
-        return [missing] if missing else []
+        return [*([missing] if missing else []), *python]
 
     def versions(self, topology: Topology) -> Mapping[str, str]:
         """The Windows that the topology chooses."""
         return {"Windows Server": topology.windows.server, "Windows": topology.windows.client}
 
     @contextmanager
-    def up(self, topology: Topology, provision: Provision,  # noqa: ARG002 - the protocol's
-           progress: Progress) -> Iterator[Site]:  # noqa: ARG002
-        """Not here yet.
-
-        Raises HostError.
-        """
-        raise HostError(f"`vagrant up --provider={self.kind}` brings Windows guests up; no scenario runs in them yet")
-        yield
+    def up(self, topology: Topology, provision: Provision,  # noqa: ARG002 - Windows is provisioned by its own scripts
+           progress: Progress) -> Iterator[Site]:
+        """Bring the guests up, provision them where they are not yet, and speak WinRM with them; they stay."""
+        guests = import_module("doublehop.providers.vagrant_guests")  # which needs what `check` may find missing
+        with guests.standing_by(self.kind, topology, progress) as site:
+            yield site
 
     def sweep(self) -> Sequence[str]:
         """Guests stay until `vagrant destroy`: making one takes an hour."""

@@ -57,14 +57,14 @@ def _on_anothers_connection(asked: Asked, request: Request, url: Url, place: Pla
 
 
 def _told(asked: Asked, request: Request, place: Place, caller: Caller, expect: Expect) -> Expect:
-    """What the page says of itself and of each back end it asks; curl's probe counts neither legs nor offers."""
+    """What the page says of itself and of each back end it asks; a program's probe counts neither legs nor offers."""
     leaving = page.leaving(asked, place, caller, request.act_as)
     told = leave.ask_all(asked, request.back_ends, leaving)
     left = leaving.thread == caller.user and leaving.asking == caller.opened_by and not request.act_as
     seen = any(not each.problem for each in told.values())
     level = Level.DELEGATE if caller.has_tgt or (left and seen and bool(leaving.asking)) else Level.IMPERSONATE
-    by_curl = request.http2 or request.client.program is Program.CURL
-    counted = replace(expect, handshakes=None, offers=None) if by_curl else expect
+    by_program = request.http2 or request.client.program is not Program.BROWSER
+    counted = replace(expect, handshakes=None, offers=None) if by_program else expect
     return replace(
         counted, level=level if caller.user else "", thread=_label(asked, leaving.thread),
         sees={name: _label(asked, each.account) for name, each in told.items() if not each.problem},

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doublehop import catalogue
+from doublehop import catalogue, report
 from doublehop import topology as topologies
 from doublehop.lab import new_password
 from doublehop.scope import scope_of
@@ -181,3 +181,8 @@ def portal_of(scenario_id):
     topology = topologies.load()
     (scenario,) = catalogue.select(catalogue.load(topology), [scenario_id])
     return scope_of(scenario.id, scenario.given, topology).host("portal")
+
+
+def ends(path):
+    """How each scenario of a report ended."""
+    return {each.id: (each.verdict, each.reason) for each in report.read(path).lines}

@@ -52,6 +52,8 @@ def test_a_wrong_inventory_names_file_and_key(standing):
     (["run", "--lab=existing"], "--lab-inventory: --lab=existing needs the TOML file"),
     (["run", "--lab=existing", "--lab-inventory=nowhere.toml"], "nowhere.toml: cannot be read (No such file"),
     (["run", "--lab=local", "--lab-inventory=nowhere.toml"], "--lab-inventory: goes with --lab=existing"),
+    (["run", "--lab=existing", "--lab-inventory=nowhere.toml", "--lab-front-end=aspnetcore"],
+     "--lab-front-end: unexpected with --lab=existing"),
     (["up", "--lab=existing"], "an existing environment is never brought up or changed"),
     (["explore", "--lab=existing", "--count=1"], "an existing environment is never brought up or changed"),
 ])

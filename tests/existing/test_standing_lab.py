@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue, report
+from doublehop import catalogue
 from doublehop import topology as topologies
 from doublehop.model import VerdictKind
-from tests.existing.standing import DATABASE, NEVER_EXPIRES, NORMAL, TRUSTED_FOR_DELEGATION
+from tests.existing.standing import DATABASE, NEVER_EXPIRES, NORMAL, TRUSTED_FOR_DELEGATION, ends
 
 pytestmark = pytest.mark.delegation
 
@@ -41,11 +41,6 @@ def of_the_same_given(scenario_id):
     scenarios = catalogue.load(topologies.load())
     given = next(each.given for each in scenarios if each.id == scenario_id)
     return {each.id for each in scenarios if each.given == given}
-
-
-def ends(path):
-    """How each scenario of a report ended."""
-    return {each.id: (each.verdict, each.reason) for each in report.read(path).lines}
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,13 @@ no directory. Without `dotnet` nothing here is run.
 """
 
 import base64
-import functools
 import json
-import os
 import re
-import shutil
 import struct
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from doublehop.data import LAB
+from doublehop import dotnet
 from doublehop.lab import user_secret
 from doublehop.model import Principal, VerdictKind
 from doublehop.pytest_plugin import PROPERTY
@@ -25,14 +20,9 @@ from doublehop.pytest_plugin import PROPERTY
 pytestmark = pytest.mark.delegation
 
 MISSING = "dotnet missing"
-FRAMEWORK = "10"
-"""The release that the page is made for."""
-FRAMEWORKS = ("Microsoft.NETCore.App", "Microsoft.AspNetCore.App")
-BUILD_SECONDS, START_SECONDS = 180, 30
-STAYS_NOWHERE = ("-nodeReuse:false", "-property:UseSharedCompilation=false")
-"""Otherwise a build leaves processes waiting for the next one."""
+START_SECONDS = 30
 PORT = 8090
-PAGE = f"http://{{web1}}:{PORT}/"
+PAGE = f"http://{{web1}}:{PORT}/claims"
 NAME = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"
 GROUPS = 3
 MEMBER = 7
@@ -54,7 +44,7 @@ context = gssapi.SecurityContext(
     mech=gssapi.OID.from_int_seq("1.3.6.1.5.5.2"))
 token = base64.b64encode(context.step()).decode()
 connection = http.client.HTTPConnection(host, int(port), timeout=20)
-connection.request("GET", "/", headers={"Authorization": f"Negotiate {token}"})
+connection.request("GET", "/claims", headers={"Authorization": f"Negotiate {token}"})
 response = connection.getresponse()
 json.dump({"status": response.status, "body": response.read().decode(), "token": token}, sys.stdout)
 """
@@ -70,67 +60,16 @@ print(base64.b64encode(found.values[0]).decode())
 """The logon information of a token's PAC, as MIT's library hands it to a server that asks."""
 
 
-@functools.cache
-def runtime():
-    """The program, where its runtime is, and what of that runs the page; nothing when it is not there."""
-    program = shutil.which("dotnet")
-    if program is None:
-        return None
-    listed = subprocess.run([program, "--list-runtimes"], capture_output=True, text=True, timeout=BUILD_SECONDS,
-                            check=True)
-    found = {name: (Path(folder), version) for name, version, folder in re.findall(
-        rf"^(\S+) ({FRAMEWORK}\.\S+) \[(.+)\]$", listed.stdout, re.MULTILINE)}
-    if not found.keys() >= {*FRAMEWORKS}:
-        return None
-    root = found[FRAMEWORKS[0]][0].parents[1]
-    return program, root, ("dotnet", "host", *(f"shared/{each}/{found[each][1]}" for each in FRAMEWORKS))
-
-
 @pytest.fixture
-def dotnet(request, pytestconfig):
-    """The program and its runtime. Without them a test is not run, and counted so by name (decision 2)."""
-    if runtime() is None:
+def folder(request, pytestconfig, lab):
+    """A folder on web1 for the length of a test. Without .NET it is not run, and counted so by name (decision 2)."""
+    if dotnet.runtime() is None:
         request.node.user_properties.append(
             (PROPERTY, {"id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": MISSING}))
         (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {MISSING}")
-    return runtime()
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory):
-    """Build the page, once and beside its sources, so that these stay as they are."""
-
-    @functools.cache
-    def build(program):
-        folder = tmp_path_factory.mktemp("kestrel")
-        shutil.copytree(LAB / "aspnet" / "core", folder / "source", ignore=shutil.ignore_patterns("bin", "obj"))
-        done = subprocess.run(
-            [program, "build", "--nologo", "--configuration", "Release", "--output", folder / "app", *STAYS_NOWHERE],
-            cwd=folder / "source", env={**os.environ, "DOTNET_CLI_TELEMETRY_OPTOUT": "1"}, timeout=BUILD_SECONDS,
-            capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return folder / "app"
-
-    return build
-
-
-def unpacked(machine, into, folder, *names):
-    """Copy files of this host into a machine, as a stream: a runtime is too much for a line of text."""
-    packing = ["tar", "--create", "--directory", folder, *names]
-    with subprocess.Popen(packing, stdout=subprocess.PIPE) as packed:
-        unpacking = machine.enter("tar", "--extract", "--no-same-owner", "--directory", into)
-        subprocess.run(unpacking, stdin=packed.stdout, timeout=60, check=True)
-    assert packed.returncode == 0
-
-
-@pytest.fixture
-def folder(dotnet, build, lab):
-    """A folder on web1 with the page and the runtime, for the length of a test."""
-    web1, (program, root, parts) = lab.machines["web1"], dotnet
-    app = build(program)
+    web1 = lab.machines["web1"]
+    dotnet.bring(web1, "core", dotnet.ASPNETCORE)
     made = web1.run("mktemp", "--directory").check().stdout.strip()
-    unpacked(web1, made, root, *parts)
-    unpacked(web1, made, app.parent, app.name)
     yield made
     web1.run("rm", "--recursive", made).check()
 
@@ -153,7 +92,7 @@ def serve(lab, directory, lab_bench, folder):
             "path": f"{folder}/keytab", "principal": own.principal, "salt": own.salt, "kvno": own.kvno,
             "password": own.password})).check()
         page = web1.open("env", *SETTINGS, f"KRB5_KTNAME=FILE:{folder}/keytab", f"KRB5_TRACE={folder}/trace",
-                         f"{folder}/dotnet", f"{folder}/app/whoami.dll", f"http://*:{PORT}")
+                         f"{dotnet.HOME}/dotnet", f"{dotnet.HOME}/app/whoami.dll", f"http://*:{PORT}")
         running.append(page)
         assert page.receive(START_SECONDS) == b"listening", page.log()
         return page
@@ -172,7 +111,7 @@ def groups_of(directory, label):
 def who(directory, lab):
     """What the page says of bob: his name, and that nothing else is known of him."""
     user = f"{directory.account('bob')}@{lab.topology.realm}"
-    return {"scheme": "Kerberos", "user": user, "authenticationType": "Kerberos", "level": "Impersonation",
+    return {"scheme": "Kerberos", "user": user, "authenticationType": "Kerberos", "level": "Impersonate",
             "claims": [{"type": NAME, "value": user}], "roles": []}
 
 

@@ -323,7 +323,13 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "client with DES": (f"when.client.encryption_types = ['DES']\n{PAGE}", "when.client.encryption_types",
                         "expected some of AES128, AES256, RC4"),
     "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",
-                        "Input should be 'browser' or 'curl', not 'wget'"),
+                        "Input should be 'browser', 'curl' or 'dotnet', not 'wget'"),
+    "dotnet with a browser's ways": (f"when.client.program = 'dotnet'\n{PAGE}", "when.client",
+                                     "expected of dotnet ntlm = false, delegate = false and nothing of a browser's"),
+    "dotnet over HTTP/2": (
+        "when.get = 'http://{web1}/'\nwhen.http2 = true\n"
+        "when.client = { program = 'dotnet', ntlm = false, delegate = false }\n"
+        "expect = { status = 200, sees.sql = 'alice' }", "when.http2", "unexpected of dotnet"),
     "curl with a browser's ways": (f"when.client.program = 'curl'\n{PAGE}", "when.client",
                                    "expected of curl canonicalise = false, ntlm = false"),
     "what curl does not count": (

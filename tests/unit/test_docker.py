@@ -4,16 +4,20 @@ import fcntl
 import io
 import ipaddress
 import os
+import re
+import shutil
 import tarfile
+from contextlib import nullcontext
 
 import pytest
+from docker.errors import APIError, ImageNotFound
 
 from doublehop import providers, setup
 from doublehop.data import LAB
 from doublehop.errors import HostError
 from doublehop.machine.agent import maps_user
 from doublehop.model import Role
-from doublehop.providers import claims, image
+from doublehop.providers import claims, docker_image, image
 from doublehop.providers import docker as provider
 from doublehop.run import CommandResult
 
@@ -96,19 +100,22 @@ def test_another_runs_lab_is_no_leftover(shelf):
 class Host:
     """A host on which commands are noted and an engine may come up."""
 
-    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False):
+    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False, compose=True):
         self.programs, self.packages, self.root, self.sudo = set(programs), packages, root, sudo
+        self.compose = compose
         self.up, self.done = False, []
 
     def run(self, argv, **_):
         if argv[0] == "apt-cache":
             known = argv[-1] in self.packages
             return self._came(0, f"{argv[-1]}:\n  Candidate: 1\n" if known else "")
+        if argv[:2] == ["docker", "compose"]:
+            return self._came(0 if self.compose else 1)
         self.done.append(" ".join(argv))
         if argv[:2] == ["sudo", "-n"] and argv[2] == "true":
             return self._came(0 if self.sudo else 1)
         if "install" in argv:
-            self.programs |= {"dockerd", "docker"}
+            self.programs |= {"mcs", "fastcgi-mono-server4"} if "mono-mcs" in argv else {"dockerd", "docker"}
         if "start" in argv:
             self.up = "dockerd" in self.programs
         return self._came(0)
@@ -171,9 +178,71 @@ def test_without_root_setup_says_the_command(on):
     assert host.done == []
 
 
+def test_setup_brings_the_compose_program_to_an_engine_that_is_ready(on):
+    host = on(Host({"docker", "dockerd"}, packages=["docker-compose"], compose=False))
+    host.up = True
+    assert setup.set_up("docker", nothing) == "docker: installed docker-compose"
+
+
+@pytest.mark.parametrize(("host", "why"), [
+    (Host({"docker", "dockerd"}, packages=[], compose=False), "no package docker-compose: docker is ready without it"),
+    (Host({"docker", "dockerd"}, root=False, compose=False), "As root, run:  apt-get update && apt-get install .* "
+                                                             "docker-compose"),
+], ids=["no package", "no root"])
+def test_an_engine_is_ready_without_the_compose_program(on, host, why):
+    on(host).up = True
+    assert re.fullmatch(rf"docker: ready, but for docker compose \(.*{why}\)", setup.set_up("docker", nothing))
+
+
 def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):
     host = on(Host({"docker"}))
     monkeypatch.setenv("DOCKER_HOST", "tcp://engine:2375")
     with pytest.raises(HostError, match="DOCKER_HOST names it"):
         setup.set_up("docker", nothing)
     assert host.done == []
+
+
+def test_setup_installs_what_runs_the_aspnet_page_and_starts_nothing(on):
+    host = on(Host(packages=("mono-mcs", "mono-fastcgi-server4")))
+    assert setup.set_up("aspnet", nothing) == "aspnet: installed mono-fastcgi-server4, mono-mcs"
+    assert host.done[-1].endswith("mono-fastcgi-server4 mono-mcs")
+    assert setup.set_up("aspnet", nothing) == "aspnet: ready already"
+
+
+class NoRegistry:
+    """An engine without images, from which no registry is reached; it notes what is asked of it."""
+
+    def __init__(self):
+        self.images = self.api = self
+        self.asked = []
+
+    def get(self, tag):
+        raise ImageNotFound(tag)
+
+    def pull(self, *name, **tag):
+        raise APIError("no such host")
+
+    def import_image_from_stream(self, stream):
+        self.asked.append("import")
+        return '{"status":"Downloading"}\n{"status":"sha256:abc"}\n'
+
+    def tag(self, made, repository, tag):
+        self.asked.append(f"{made} is {repository}:{tag}")
+
+
+def test_without_registry_and_mmdebstrap_nothing_is_made_and_the_remedy_is_told(topology, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    engine = NoRegistry()
+    with pytest.raises(HostError, match=r"no image registry answers.* run `apt-get install mmdebstrap` as root"):
+        docker_image._base(engine, topology.image, nothing)
+    assert engine.asked == []
+
+
+def test_an_imported_base_gets_its_name_afterwards(topology, monkeypatch, tmp_path):
+    monkeypatch.setattr(image, "path", lambda spec: tmp_path)
+    monkeypatch.setattr(image, "built", lambda spec, progress: tmp_path)
+    monkeypatch.setattr(image, "as_tar", lambda root: nullcontext(io.BytesIO()))
+    engine = NoRegistry()
+    name = docker_image._base(engine, topology.image, nothing)
+    assert engine.asked == ["import", f"sha256:abc is {name}"]

@@ -60,7 +60,8 @@ topic::it: t
 
 w
 Sources: S-02
-Needs: kerberos, rbcd, offline-directory, client-network, network, clocks
+Needs: kerberos, rbcd, offline-directory, client-network, network, clocks, request-limits, \
+other-clients, standing-sign-ins, computer-passwords, http-sys
 
 Given
   DNS name portal.PREFIX.doublehop.test: A web1
@@ -131,7 +132,7 @@ def test_the_partners_domain_and_the_trust_are_told(scenario, topology):
     assert [each for each in lines if each.startswith("  user ") and each.endswith("-alice@PARTNER.TEST")]
     assert "  the trust with PARTNER.TEST supports RC4" in lines
     assert "  with a browser that has ntlm=False, encryption_types=AES128+AES256" in lines
-    assert "Needs: trust" in lines
+    assert "Needs: trust, other-clients" in lines
 
 
 REGISTRATION = 'when = { register = "HTTP/{web1}", on = "web1" }\nexpect.directory = "constraintViolation"'

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doublehop.kdclog import parse
+from doublehop.kdclog import of_a_service, parse
 from doublehop.model import KdcLine
 
 S4U_REFUSED = (
@@ -111,3 +111,36 @@ def test_no_log_makes_the_reader_fail(text):
         assert line.kind in {"AS", "TGS"}
         assert line.error == "" or line.error.startswith("KDC_")
         assert line.text in text
+
+
+def event(number, **data):
+    return {"log": "Security", "id": number, "provider": "Microsoft-Windows-Security-Auditing",
+            "time": "2026-11-23T17:00:00.000Z", "data": {"TargetDomainName": "DOUBLEHOP.TEST", **data}}
+
+
+def test_a_windows_kdc_tells_events():
+    """Names of an event's data as Windows gives them; what no request is (4776) is passed over."""
+    told = [
+        event(4768, TargetUserName="s1-alice", ServiceName="krbtgt", Status="0x0", TicketEncryptionType="0x12"),
+        event(4776, TargetUserName="s1-alice", Status="0x0"),
+        event(4771, TargetUserName="s1-bob", ServiceName="krbtgt/DOUBLEHOP.TEST", Status="0x18"),
+        event(4769, TargetUserName="s1-alice@DOUBLEHOP.TEST", ServiceName="WEB1$", Status="0x0",
+              TicketEncryptionType="0x17"),
+        event(4769, TargetUserName="s1-pool@DOUBLEHOP.TEST", ServiceName="SQL1$", Status="0xd",
+              TicketEncryptionType="0xffffffff"),
+    ]
+    told_of = [(each.kind, each.client, each.service, each.error, each.encryption) for each in parse(told)]
+    assert told_of == [
+        ("AS", "s1-alice", "krbtgt", "", "AES256"),
+        ("AS", "s1-bob", "krbtgt/DOUBLEHOP.TEST", "KDC_ERR_PREAUTH_FAILED", ""),
+        ("TGS", "s1-alice", "WEB1$", "", "RC4"), ("TGS", "s1-pool", "SQL1$", "KDC_ERR_BADOPTION", ""),
+    ]
+    assert "ServiceName=SQL1$" in list(parse(told))[-1].text
+
+
+def test_which_record_is_of_a_service():
+    """Windows names the account that a ticket is for, and so it may be that of any name."""
+    spn = "HTTP/portal.doublehop.test"
+    expected = {"": True, "HTTP/portal.doublehop.test": True, "http/PORTAL.doublehop.test": True, "WEB1$": True,
+                "HTTP/other.doublehop.test": False, "krbtgt": False, "krbtgt/DOUBLEHOP.TEST": False}
+    assert {each: of_a_service(KdcLine(kind="TGS", client="alice", service=each), spn) for each in expected} == expected

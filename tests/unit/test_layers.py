@@ -16,12 +16,12 @@ LAYERS = {
     "values": ["", "errors", "codes", "frontend", "model", "data"],
     "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
              "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
-             "departures", "aside", "draw", "draw_ways", "generated", "releases",
-             "inventory", "inventory_file", "facts", "holding"],
+             "departures", "needs", "aside", "draw", "draw_ways", "generated", "releases",
+             "inventory", "inventory_file", "facts", "holding", "front_ends"],
     "effects": ["run", "wait", "cache"],
     "providers": ["providers", "providers.*"],
     "run": ["lab", "probe", "execute", "session", "holder", "handles", "hosts", "doctor",
-            "certificates", "explore", "partner", "setup", "compose", "existing"],
+            "certificates", "explore", "partner", "setup", "compose", "existing", "dotnet"],
     "faces": ["pytest_plugin", "cli", "standing", "__main__"],
 }
 """From the bottom up; a module imports from its own layer and those before it. "" is the package itself."""

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -132,7 +133,10 @@ def test_a_file_that_cannot_be_read_is_named(vagrant, checkout, file, content, s
     assert sentence in done.stderr
 
 
-BY_HAND = {"DOUBLEHOP_LINUX_LAB": "byhand", "DOUBLEHOP_LINUX_NETWORK": "10.93.240.0/24"}
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PLACE = f"10.93.{240 + WORKER}."
+LAB_ID = f"byhand{os.getpid()}"
+BY_HAND = {"DOUBLEHOP_LINUX_LAB": LAB_ID, "DOUBLEHOP_LINUX_NETWORK": f"{PLACE}0/24"}
 
 
 @pytest.fixture(scope="module")
@@ -146,31 +150,37 @@ def by_hand(engine, vagrant):
         done = vagrant("up", "--provider=docker", **options)  # somebody else's container ended meanwhile
     try:
         assert done.returncode == 0, done.stderr
-        yield vagrant("status", **options).stdout
+        yield partial(vagrant, **options)
     finally:
         gone = vagrant("destroy", "--force", **options)
     assert gone.returncode == 0, gone.stderr
-    mine = {"label": f"{containers.LABEL}=byhand"}
+    mine = {"label": f"{containers.LABEL}={LAB_ID}"}
     left = [engine.containers.list(all=True, filters=mine), engine.networks.list(filters=mine),
             engine.volumes.list(filters=mine)]
     assert left == [[], [], []]
 
 
 def test_vagrant_up_makes_every_machine_in_its_place_and_vagrant_destroy_removes_all(engine, by_hand):
-    assert engine.networks.get("doublehop-byhand").attrs["Internal"]
+    assert engine.networks.get(f"doublehop-{LAB_ID}").attrs["Internal"]
+    states = " ".join(by_hand("status").stdout.split())
     for name, spec in topologies.load().machines.items():
-        assert f"{name} running (docker)" in " ".join(by_hand.split())
-        container = engine.containers.get(f"doublehop-byhand-{name}").attrs
+        assert f"{name} running (docker)" in states
+        container = engine.containers.get(f"doublehop-{LAB_ID}-{name}").attrs
         host, (network,) = container["HostConfig"], container["NetworkSettings"]["Networks"].values()
-        assert network["IPAddress"] == str(spec.address).replace("10.93.0.", "10.93.240.")
+        assert network["IPAddress"] == str(spec.address).replace("10.93.0.", PLACE)
         assert (host["Privileged"], host["CapDrop"], host["PortBindings"]) == (False, ["ALL"], {})
         assert {each.rpartition(":")[2] for each in host["Binds"] if each.startswith("/")} == {"ro"}
         assert {each.removeprefix("CAP_") for each in host["CapAdd"]} == set(containers.CAPABILITIES)
         assert container["Config"]["Hostname"] == name
 
 
-def test_a_person_does_the_double_hop(engine, by_hand):
-    client = engine.containers.get("doublehop-byhand-client1")
+@pytest.mark.parametrize("what", ["after up", "after a machine was down"])
+def test_a_person_does_the_double_hop(engine, by_hand, what):
+    if what != "after up":
+        assert by_hand("halt", "web1").returncode == 0
+        anew = by_hand("up")
+        assert anew.returncode == 0, anew.stderr
+    client = engine.containers.get(f"doublehop-{LAB_ID}-client1")
     done = client.exec_run(["sh", "-c", 'cd && curl --silent --negotiate -u : "$(cat page)"'])
     told = json.loads(done.output)
     assert (told["scheme"], told["user"], told["level"]) == ("Kerberos", "lab-alice@DOUBLEHOP.TEST", "Delegate")
@@ -178,3 +188,10 @@ def test_a_person_does_the_double_hop(engine, by_hand):
     without = client.exec_run(["sh", "-c", 'cd && KRB5CCNAME=FILE:/none curl --silent --negotiate -u : "$(cat page)" '
                                            '--write-out "%{http_code}" --output /dev/null'])
     assert without.output == b"401"
+
+
+def test_a_scenario_that_cannot_stand_says_why(by_hand):
+    assert by_hand("halt", "web2").returncode == 0
+    done = by_hand("up", DOUBLEHOP_LINUX_SCENARIO="no::such")
+    assert done.returncode == 1
+    assert "no::such does not stand: doublehop: no::such: " in done.stderr

@@ -127,6 +127,14 @@ class Server:
             await site.start()
             self._listeners[protocol, address, port] = site
 
+    def noted(self) -> list[dict[str, Any]]:
+        """What came of each request since the configuration, or since this was forgotten."""
+        return list(self.log)
+
+    def forget(self) -> None:
+        """Note requests from here on."""
+        self.log.clear()
+
     def _drop(self, transport: Any) -> None:
         connection = self._connections.pop(transport, None)
         if connection is not None:

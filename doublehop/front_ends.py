@@ -1,0 +1,128 @@
+"""The kinds of front end that a lab can have, as data: what each cannot do, and what is to be expected of it. Pure.
+
+A scenario is written for IIS. Where a setting comes to nothing on another front end, that is a departure: the rules say
+what the scenario comes to as if the setting were the other, and only what they tell apart is expected to differ.
+"""
+
+import datetime
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from doublehop.data import FIXTURES
+from doublehop.errors import InputError
+from doublehop.frontend import STRICT, FrontEnd
+from doublehop.model import Expect, Need, Role, Scenario
+from doublehop.rules.predict import predict
+from doublehop.topology import Topology
+from doublehop.verdict import BACK_END_SERVICES
+
+PATH = FIXTURES / "front-ends.toml"
+READ_FRONT_END = TypeAdapter(FrontEnd)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """A setting of IIS that counts as another one, whatever it says, or errors that have another name.
+
+    `scenarios` are some that show it.
+    """
+
+    __pydantic_config__ = STRICT
+
+    setting: str = ""
+    counts_as: bool | tuple[str, ...] = ()
+    front_end_errors: Mapping[str, str] = field(default_factory=dict)
+    database_errors: Mapping[str, str] = field(default_factory=dict)
+    scenarios: tuple[str, ...]
+    windows: str
+    here: str
+    reason: str
+    source: str
+    date: datetime.date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """One kind of front end: what it needs of a host, and which of a scenario's needs it does not meet, with why."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    title: str
+    needs: tuple[Need, ...] = ()
+    lacks: Mapping[Need, str] = field(default_factory=dict)
+    departures: Mapping[str, Departure] = field(default_factory=dict)
+
+    def missing(self, scenario: Scenario) -> Sequence[Need]:
+        """What a scenario needs that it is not able to do."""
+        return [each for each in scenario.needs if each in self.lacks]
+
+    def counted(self, scenario: Scenario, topology: Topology) -> Scenario:
+        """The scenario as its settings count here."""
+        settings = {each.setting: each.counts_as for each in self.departures.values() if each.setting}
+        given = scenario.given
+        configured = {name: given.front_ends.get(name, FrontEnd()) for name in topology.of(Role.FRONT_END)}
+        changed = {name: READ_FRONT_END.validate_python(_with(asdict(each), settings))
+                   for name, each in configured.items()}
+        apart = {name: each for name, each in changed.items() if each != configured[name]}
+        return replace(scenario, given=replace(given, front_ends={**given.front_ends, **apart})) if apart else scenario
+
+    def expected(self, scenario: Scenario, topology: Topology) -> Expect:
+        """The published outcome, but for what the rules tell apart once settings count as they do here."""
+        expect = self._as_counted(scenario, topology)
+        departures = self.departures.values()
+        names = {name: other for each in departures for name, other in each.front_end_errors.items()}
+        of_databases = {name: other for each in departures for name, other in each.database_errors.items()}
+        return replace(expect, error=names.get(expect.error, expect.error), fails={
+            name: of_databases.get(error, error) if name.rpartition(".")[2] in BACK_END_SERVICES else error
+            for name, error in expect.fails.items()})
+
+    def _as_counted(self, scenario: Scenario, topology: Topology) -> Expect:
+        counted = self.counted(scenario, topology)
+        if counted is scenario:
+            return scenario.expect
+        as_written, as_counted = (predict(each, topology).expect for each in (scenario, counted))
+        other = {each.name: getattr(as_counted, each.name) for each in fields(Expect)
+                 if getattr(as_counted, each.name) != getattr(as_written, each.name)
+                 and getattr(scenario.expect, each.name) is not None}
+        return replace(scenario.expect, **other)
+
+
+def _with(tree: Any, settings: Mapping[str, Any]) -> Any:
+    """A configuration with some settings replaced, wherever they stand."""
+    if isinstance(tree, dict):
+        return {key: settings[key] if key in settings else _with(value, settings) for key, value in tree.items()}
+    return tree
+
+
+READ = TypeAdapter(Kind)
+REFERENCE = Kind(name="reference", title="what IIS is documented to do, with real tickets")
+
+
+def load() -> dict[str, Kind]:
+    """Every kind by its name, the reference first.
+
+    Raises InputError with file and key when one cannot be used.
+    """
+    tables: dict[str, dict[str, Any]] = tomllib.loads(PATH.read_text())
+    try:
+        return {REFERENCE.name: REFERENCE,
+                **{name: READ.validate_python({"name": name, **table}) for name, table in tables.items()}}
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        raise InputError(str(PATH), f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from failure
+
+
+def named(name: str, option: str) -> Kind:
+    """The kind of a name.
+
+    Raises InputError when there is none.
+    """
+    kinds = load()
+    if name not in kinds:
+        raise InputError(option, f"expected one of {', '.join(kinds)}, not {name!r}")
+    return kinds[name]

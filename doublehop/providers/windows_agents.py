@@ -1,0 +1,200 @@
+"""What the agents of Windows machines answer: the operations of the Linux machines' agents, done by scripts.
+
+The passwords that a lab would give its administrator and its computers are not used here: a Windows machine keeps its
+own. What a role's table does not have, a Windows lab cannot do; its provider does not offer the need for it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from doublehop.errors import LabError
+from doublehop.model import Need, Role
+from doublehop.topology import Topology
+
+Operation = Callable[..., Any]
+
+OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
+"""What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
+SQL_SERVER = "sqlserver"
+"""The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
+UNAUTHORIZED = 401
+CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
+ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The domain of a Windows lab, who asks its directory, and who signs its machines' certificates."""
+
+    topology: Topology
+    ask: Operation
+    signed: Callable[[str], Mapping[str, str]]
+
+    def account(self, name: str) -> str:
+        """An account as Windows programs take it; a principal's realm is ours."""
+        return f"{self.topology.domain}\\{name.partition('@')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a script answered, and the time on its machine's clock when it ended."""
+
+    document: Any
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A Windows machine as its agent sees it."""
+
+    name: str
+    role: Role
+    call: Callable[[str, Mapping[str, Any]], Answer]
+    greet: Callable[[], str]
+
+
+def _stands(**_: Any) -> None:
+    """What `start` comes to: the machine stands since it was provisioned, and has just said so."""
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What a machine recorded since a moment on its own clock."""
+
+    guest: Guest
+    since: str = ""
+    sites: list[str] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Record from here on."""
+        self.since = self.guest.greet()
+
+    def collected(self, since: str = "") -> dict[str, Any]:
+        """Everything since then."""
+        found: dict[str, Any] = self.guest.call(EVIDENCE, {
+            "role": str(self.guest.role), "since": since or self.since, "sites": self.sites}).document
+        return found
+
+
+def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
+    """The domain controller: its accounts are read by LDAP, the KDC's answers from its Security log."""
+    evidence = _Evidence(guest)
+
+    def prepare(*, passwords: Mapping[str, str], **_: Any) -> Any:
+        return domain.ask("about", base_dn=domain.topology.base_dn, accounts=list(passwords))
+
+    def log_since(*, mark: str, matching: str = "") -> Any:  # noqa: ARG001 - the text of another make's log
+        return evidence.collected(mark)["events"]
+
+    return {"prepare": prepare, "start": _stands, "log_mark": guest.greet, "log_since": log_since,
+            "issue_certificate": lambda *, request: domain.signed(request)}
+
+
+def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
+    """A web server: IIS is configured by one script, and its logs are read by another."""
+    evidence = _Evidence(guest)
+    known: dict[str, str] = {}
+
+    def start(*, back_ends: Mapping[str, Mapping[str, Any]], **_: Any) -> None:
+        known.update({name: _connection(**each) for name, each in back_ends.items()})
+
+    def configure(*, config: Mapping[str, Any], accounts: Mapping[str, Any], fixed: Mapping[str, Any],
+                  pages: Mapping[str, str], managed: Mapping[str, Any] | None = None) -> None:
+        own = {label: {"account": domain.account(each["name"]), "password": each["password"]}
+               for label, each in accounts.items()}
+        own |= {label: {"account": domain.account(each["name"])} for label, each in (managed or {}).items()}
+        signed_in = {label: {"account": domain.account(each["principal"]), "password": each["password"]}
+                     for label, each in fixed.items()}
+        done = guest.call(CONFIGURE, {"config": config, "accounts": own, "fixed": signed_in, "back_ends": known,
+                                      "pages": pages})
+        if done.document.get("needs"):
+            raise LabError(f"{guest.name}: its web server needs a {done.document['needs']} for this configuration")
+        evidence.sites, evidence.since = list(config.get("sites", {})), done.now
+
+    def stop() -> None:
+        if evidence.since:  # it was configured
+            guest.call(CONFIGURE, {"undo": True})
+
+    def log() -> list[dict[str, Any]]:
+        return [request_line(each) for each in evidence.collected()["requests"]]
+
+    def set_proxy(*, to: str = "", **_: Any) -> None:
+        if to:
+            raise LabError(f"{guest.name}: a Windows lab runs no reverse proxy")
+
+    return {
+        "start": start, "stop": stop, "configure": configure, "log": log,
+        "forget_log": evidence.forget, "set_proxy": set_proxy,
+        "start_services": lambda **_: None,  # IIS starts a pool's process, and signs it in, when it is configured
+        "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked}).document["request"],
+        "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}).document,
+    }
+
+
+def _connection(*, host: str, port: int) -> str:
+    """How a page connects to a SQL Server: as whoever it runs as, which is what the lab is about."""
+    return (f"Data Source=tcp:{host},{port};Integrated Security=true;Encrypt=true;TrustServerCertificate=true;"
+            "Connect Timeout=15")
+
+
+ON_THE_WAY = {0, 5, 0x8009030E}
+"""What `sc-win32-status` has of a 401 that only asks for credentials, or for the next leg (KB 907273, KB 969060)."""
+WIN32 = {
+    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x80090322: "SEC_E_WRONG_PRINCIPAL",
+    0x80090324: "SEC_E_TIME_SKEW", 0x80090346: "SEC_E_BAD_BINDINGS",
+}
+"""Why a token was refused, as `sc-win32-status` has it (MS-ERREF 2.1)."""
+
+
+def request_line(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of IIS's log as the reference front end notes a request: `error` names why it let nobody in."""
+    status, code = int(request.get("sc-status", 0)), int(request.get("sc-win32-status", 0))
+    refused = status == UNAUTHORIZED and code not in ON_THE_WAY
+    return {
+        "request": f"{request.get('cs-method', '')} {request.get('cs-uri-stem', '')}", "status": status,
+        "error": WIN32.get(code, f"UNKNOWN (0x{code:08X})") if refused else "",
+        "native": f"401.{request.get('sc-substatus', 0)}, sc-win32-status {code}" if refused else "",
+    }
+
+
+def back_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
+    """SQL Server: its logins are Windows accounts."""
+    def set_logins(*, add: list[str], remove: list[str]) -> None:
+        guest.call(LOGINS, {"add": [domain.account(each) for each in add],
+                            "remove": [domain.account(each) for each in remove]})
+
+    def start(*, logins: list[str], **_: Any) -> None:
+        set_logins(add=logins, remove=[])
+
+    return {"start": start, "set_logins": set_logins}
+
+
+def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
+    """The client: a process that is logged on as the user asks for pages; the directory is changed from here."""
+    signed_in: dict[str, str] = {}
+
+    def sign_in(*, principal: str, password: str, default: bool = False) -> str:  # noqa: ARG001 - as everywhere
+        signed_in[principal] = password
+        return ""
+
+    def probe(*, url: str, principal: str, profile: Mapping[str, Any], times: int, http2: bool = False,
+              **_: Any) -> Any:
+        user = {"account": domain.account(principal), "password": signed_in[principal]}
+        return guest.call(ASK_AS, {"user": user, "probe": {
+            "url": url, "times": times, "profile": profile, "http2": http2}}).document
+
+    def passed_on(operation: str) -> Operation:
+        return lambda **arguments: domain.ask(operation, **arguments)
+
+    return {
+        "start": _stands, "sign_in": sign_in, "probe": probe,
+        "sign_out": lambda *, principal: signed_in.pop(principal, None) and None,
+        "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}).document,
+        **{each: passed_on(each) for each in ("change", "attempt", "read", "reconnect")},
+    }
+
+
+OPERATIONS: Mapping[Role, Callable[[Guest, Domain], Mapping[str, Operation]]] = {
+    Role.DOMAIN_CONTROLLER: domain_controller, Role.FRONT_END: front_end, Role.BACK_END: back_end, Role.CLIENT: client,
+}

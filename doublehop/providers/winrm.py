@@ -1,0 +1,208 @@
+"""WinRM over HTTPS: runs programs in a Windows machine and gives back what they wrote.
+
+pypsrp speaks the protocol: a plain WinRS shell, Negotiate for the account, and TLS checked against the lab's own
+authority by the machine's name, whatever address it is reached at. Every wait has a deadline, and every failure is a
+sentence that names the machine. Secrets travel on standard input only, and the library's own log, which would show
+them, is off.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from pypsrp.exceptions import AuthenticationError, WinRMError
+from pypsrp.negotiate import HTTPNegotiateAuth
+from pypsrp.shell import CommandState, Process, SignalCode, WinRS
+from pypsrp.wsman import NAMESPACES, WSMan, WSManAction
+from requests.adapters import HTTPAdapter
+from spnego.exceptions import SpnegoError
+
+from doublehop.errors import Deadline, HostError, LabError
+from doublehop.run import CommandResult
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from pypsrp.wsman import OptionSet, SelectorSet
+
+HTTPS_PORT = 5986
+CONNECT_SECONDS = 10
+POLL_SECONDS = 10
+"""How long the server may keep a request for output before it says that there is none yet."""
+PROGRAM_SECONDS = 35
+UTF_8 = 65001
+SERVICE = "WSMAN"
+"""The service class of WinRM. HTTP is that of the pages, which a scenario may give to another account."""
+
+logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """Who signs in. Without a name it is whoever has tickets in the default cache, as after `kinit`."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """Where a machine answers, the name that its certificate has to be for, and the file of who signed that."""
+
+    machine: str
+    host: str
+    address: str
+    authority: Path
+    port: int = HTTPS_PORT
+
+    @property
+    def told(self) -> str:
+        """The machine and its address, for sentences."""
+        return f"{self.machine} ({self.address}:{self.port})"
+
+
+class _ByName(HTTPAdapter):
+    """Speaks TLS with a machine by its name, though it is reached by an address."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Have the name sent and checked."""
+        super().init_poolmanager(*args, assert_hostname=self._host, server_hostname=self._host, **options)
+
+
+class _Impatient(WSMan):
+    """Asks for output once; the library would ask five times more of a server that is silent."""
+
+    def receive(self, resource_uri: str, resource: "Element", option_set: "OptionSet | None" = None,
+                selector_set: "SelectorSet | None" = None, timeout: int | None = None) -> "Element":
+        """The next output."""
+        answer = self.invoke(WSManAction.RECEIVE, resource_uri, resource, option_set, selector_set, timeout)
+        body = answer.find("s:Body", namespaces=NAMESPACES)
+        assert body is not None
+        return body
+
+
+class Connection:
+    """One machine's WinRM service, spoken to by one account; the shell is opened when first needed."""
+
+    def __init__(self, endpoint: Endpoint, account: Account) -> None:
+        self.endpoint = endpoint
+        self._account = account
+        self._shell: WinRS | None = None
+
+    def run(self, *argv: str, stdin: str = "", seconds: float = PROGRAM_SECONDS) -> CommandResult:
+        """Run a program to its end.
+
+        Raises HostError when the machine lets nobody in or is not the one it should be, Deadline, or LabError.
+        """
+        try:
+            return self._run(argv, stdin.encode(), seconds)
+        except BaseException as failure:
+            self._shell = None  # whatever state it is in, the next program gets a new one
+            told = self._told(failure, seconds)
+            if told is None:
+                raise
+            raise told from failure
+
+    def close(self) -> None:
+        """Close the shell; a machine that has gone has none."""
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            with suppress(WinRMError, requests.RequestException, SpnegoError):
+                shell.close()
+            shell.wsman.close()
+
+    def _run(self, argv: Sequence[str], stdin: bytes, seconds: float) -> CommandResult:
+        deadline = time.monotonic() + seconds
+        shell = self._shell = self._shell or self._opened(seconds)
+        shell.wsman.transport.read_timeout = _answer_seconds(seconds)
+        process = Process(shell, argv[0], [*argv[1:]])
+        process.begin_invoke()
+        size = shell.wsman.max_payload_size
+        for start in range(0, len(stdin) or 1, size):
+            process.send(stdin[start : start + size], end=start + size >= len(stdin))
+        while process.state != CommandState.DONE:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                process.signal(SignalCode.TERMINATE)
+                raise Deadline(f"{self.endpoint.told}: the end of {argv[-1]}", seconds, _text(process.stderr))
+            process.poll_invoke(timeout=max(1, min(POLL_SECONDS, int(left))))
+        process.signal(SignalCode.TERMINATE)  # what lets the server forget the command (MS-WSMV 3.1.4.14)
+        return CommandResult(argv=tuple(argv), code=process.rc or 0, stdout=_text(process.stdout),
+                             stderr=plain(_text(process.stderr)))
+
+    def _opened(self, seconds: float) -> WinRS:
+        endpoint = self.endpoint
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(endpoint.authority)
+        session.mount("https://", _ByName(endpoint.host))
+        session.auth = HTTPNegotiateAuth(self._account.user or None, self._account.password or None,
+                                         service=SERVICE, hostname_override=endpoint.host)
+        wsman = _Impatient(endpoint.address, port=endpoint.port, ssl=True, operation_timeout=POLL_SECONDS,
+                           connection_timeout=CONNECT_SECONDS, read_timeout=_answer_seconds(seconds))
+        wsman.transport.session = session
+        shell = WinRS(wsman, codepage=UTF_8, no_profile=True)
+        shell.open()
+        return shell
+
+    def _told(self, failure: BaseException, seconds: float) -> Exception | None:
+        """The failure as a sentence that names the machine."""
+        told, user = self.endpoint.told, self._account.user or "the owner of this session's tickets"
+        match failure:
+            case requests.exceptions.SSLError():
+                return HostError(f"{told}: its certificate is not one of {self.endpoint.authority} for "
+                                 f"{self.endpoint.host}: {_innermost(failure)}. Provision the machine again, or name "
+                                 "the authority that signed it")
+            case requests.exceptions.Timeout():
+                return Deadline(f"{told}: an answer of WinRM", _answer_seconds(seconds))
+            case requests.exceptions.ConnectionError():
+                return LabError(f"{told} cannot be reached by WinRM: {_innermost(failure)}. Is it up, and does its "
+                                "HTTPS listener run (`winrm enumerate winrm/config/listener`)?")
+            case AuthenticationError() | SpnegoError():
+                return HostError(f"{told} did not let {user} in over WinRM: wrong name or password, or no ticket for "
+                                 f"{SERVICE}/{self.endpoint.host} ({_first_line(failure)})")
+            case WinRMError():
+                return LabError(f"{told}: {_first_line(failure)}")
+        return None
+
+
+def _answer_seconds(seconds: float) -> int:
+    """How long a single answer is waited for, by somebody who has so many seconds for the whole."""
+    return max(1, min(POLL_SECONDS + 2, int(seconds)))
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace")
+
+
+def _first_line(failure: BaseException) -> str:
+    return str(failure).partition("\n")[0]
+
+
+def _innermost(failure: BaseException) -> str:
+    """What a chain of exceptions began with, without the libraries' object names."""
+    while failure.__context__ is not None:
+        failure = failure.__context__
+    return _first_line(failure)
+
+
+_CLIXML = re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
+
+
+def plain(errors: str) -> str:
+    """What PowerShell wrote as errors, out of the XML that it wraps them in when nobody looks (MS-PSRP 2.2.5)."""
+    if not errors.startswith("#< CLIXML"):
+        return errors
+    text = "".join(unescape(each) for each in _CLIXML.findall(errors))
+    return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text).replace("\r\n", "\n")

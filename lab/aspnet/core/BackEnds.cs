@@ -1,0 +1,169 @@
+// Hop 2: asking a back end as whoever the thread is, and reporting who it says is there.
+
+using System.ComponentModel;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.AccessControl;
+using System.Security.Principal;
+using System.Text.Json;
+using Microsoft.Data.SqlClient;
+using Npgsql;
+
+namespace Whoami;
+
+public sealed class BackEnds(Settings settings)
+{
+    private const string Unreachable = "BACK_END_UNREACHABLE";
+    private const int Seconds = 20;
+    private readonly KerberosTrace trace = new(settings.Trace, settings.Errors, settings.Refusals);
+
+    public bool Knows(string chain) => settings.BackEnds.ContainsKey(chain.Split('.', 2)[0]);
+
+    /// <summary>Ask one: under "" whom it saw, under `.sql` what a page says of its own.</summary>
+    public async Task<IReadOnlyDictionary<string, Seen>> Ask(string name, string[] behind)
+    {
+        var backEnd = settings.BackEnds[name];
+        var mark = trace.Mark;
+        try
+        {
+            return backEnd.Kind switch
+            {
+                "postgresql" => Alone(await AskPostgreSql(backEnd, mark)),
+                "sqlserver" => Alone(await AskSqlServer(backEnd)),
+                "share" => Alone(AskShare(backEnd)),
+                "page" => await AskPage(backEnd, behind, mark),
+                _ => throw new InvalidOperationException($"no back end is a {backEnd.Kind}"),
+            };
+        }
+        catch (Exception failure) when (failure is NpgsqlException or SqlException or HttpRequestException or IOException
+                                            or TimeoutException or Win32Exception or UnauthorizedAccessException
+                                            or TaskCanceledException)
+        {
+            return Alone(Refused(failure, mark));
+        }
+    }
+
+    private static Dictionary<string, Seen> Alone(Seen seen) => new() { [""] = seen };
+
+    /// <summary>What kept hop 2 from happening: the database's words, else the KDC's, else the network's.</summary>
+    private Seen Refused(Exception failure, long mark)
+    {
+        var chain = new List<Exception>();
+        for (Exception? each = failure; each is not null; each = each.InnerException)
+            chain.Add(each);
+        var words = string.Join(": ", chain.Select(each => each.Message).Distinct());
+        if (chain.OfType<PostgresException>().Any())
+            return Seen.Failed(Named(words) ?? "BACK_END_ERROR", words);
+        if (chain.OfType<SqlException>().FirstOrDefault() is { Class: > 0, Number: > 0 } told)
+            return Seen.Failed(told.Number == 18456 ? "LOGIN_FAILED" : $"SQL_{told.Number}", words);
+        if (trace.RefusedTicket(mark) is { } refusal)
+            return Seen.Failed(refusal.Name, refusal.Native);
+        if (chain.Any(each => each is SocketException or TimeoutException))
+            return Seen.Failed(Unreachable, words);
+        // The back end refused a ticket that the KDC gave; .NET has this one word for all that it may have said.
+        if (words.Contains(nameof(NegotiateAuthenticationStatusCode.GenericFailure)))
+            return Seen.Failed(nameof(NegotiateAuthenticationStatusCode.GenericFailure), words);
+        return Seen.Failed(Named(words) ?? failure.GetType().Name, words);
+    }
+
+    private string? Named(string words) =>
+        settings.LoginErrors.FirstOrDefault(each => words.Contains(each.Key)).Value;
+
+    private async Task<Seen> AskPostgreSql(BackEnd backEnd, long mark)
+    {
+        // The ticket is asked for first: only then is the KDC's answer not lost in what the driver makes of it.
+        using (var asking = new NegotiateAuthentication(new NegotiateAuthenticationClientOptions
+               { Package = "Kerberos", TargetName = $"{backEnd.Service}/{backEnd.Host}" }))
+        {
+            asking.GetOutgoingBlob([], out var status);
+            if (status is not (NegotiateAuthenticationStatusCode.Completed or NegotiateAuthenticationStatusCode.ContinueNeeded))
+                return trace.RefusedTicket(mark) is { } refusal
+                    ? Seen.Failed(refusal.Name, refusal.Native) : Seen.Failed("NO_CREDENTIALS", status.ToString());
+        }
+        var how = new NpgsqlConnectionStringBuilder
+        {
+            Host = backEnd.Host, Port = backEnd.Port, Database = "postgres", KerberosServiceName = backEnd.Service,
+            Username = settings.Account.Length == 0 ? "ANONYMOUS" : settings.Account, Pooling = false, Timeout = Seconds,
+            RequireAuth = "GSS",
+        };
+        await using var connection = new NpgsqlConnection(how.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "select principal, session_user::text, encrypted, gss_authenticated from pg_stat_gssapi"
+            + " where pid = pg_backend_pid()", connection);
+        await using var row = await command.ExecuteReaderAsync();
+        await row.ReadAsync();
+        return new Seen
+        {
+            Identity = row.GetString(0), Login = row.GetString(1), Encrypted = row.GetBoolean(2),
+            Scheme = row.GetBoolean(3) ? "KERBEROS" : "OTHER",
+        };
+    }
+
+    private static async Task<Seen> AskSqlServer(BackEnd backEnd)
+    {
+        var how = new SqlConnectionStringBuilder
+        {
+            DataSource = backEnd.Port == 0 ? backEnd.Host : $"tcp:{backEnd.Host},{backEnd.Port}", IntegratedSecurity = true,
+            Pooling = false, ConnectTimeout = Seconds, Encrypt = SqlConnectionEncryptOption.Optional,
+        };
+        await using var connection = new SqlConnection(how.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new SqlCommand(
+            "select original_login(), user_name(), cast(connectionproperty('auth_scheme') as nvarchar(40))", connection);
+        await using var row = await command.ExecuteReaderAsync();
+        await row.ReadAsync();
+        var scheme = row.GetString(2);
+        return new Seen
+        {
+            Identity = row.GetString(0), Login = row.GetString(1), Encrypted = false,
+            Scheme = scheme is "KERBEROS" or "NTLM" ? scheme : "OTHER",
+        };
+    }
+
+    /// <summary>A file server says who is connected by whom it makes the owner of a new file.</summary>
+    private static Seen AskShare(BackEnd backEnd)
+    {
+        if (!OperatingSystem.IsWindows())
+            throw new IOException("a file share is reached as a caller on Windows alone");
+        var path = Path.Combine(backEnd.Path, $"whoami-{Guid.NewGuid():N}");
+        using (new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose))
+        {
+            var owner = new FileInfo(path).GetAccessControl(AccessControlSections.Owner).GetOwner(typeof(NTAccount));
+            var name = owner?.Value ?? "";
+            return new Seen { Identity = name, Login = name, Encrypted = false, Scheme = "OTHER" };
+        }
+    }
+
+    private async Task<IReadOnlyDictionary<string, Seen>> AskPage(BackEnd backEnd, string[] behind, long mark)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            Credentials = CredentialCache.DefaultCredentials, UseProxy = false,
+        }) { Timeout = TimeSpan.FromSeconds(2 * Seconds) };
+        using var response = await client.GetAsync($"{backEnd.Url}?back_ends={string.Join(',', behind)}");
+        var body = await response.Content.ReadAsStringAsync();
+        if ((int)response.StatusCode >= 500)
+            return Alone(Seen.Failed(Unreachable, $"HTTP {(int)response.StatusCode}"));
+        if (response.StatusCode != HttpStatusCode.OK)
+            return Alone(trace.RefusedTicket(mark) is { } refusal
+                ? Seen.Failed(refusal.Name, refusal.Native)
+                : Seen.Failed($"HTTP_{(int)response.StatusCode}", body));
+        return Read(JsonSerializer.Deserialize<JsonElement>(body));
+    }
+
+    private static Dictionary<string, Seen> Read(JsonElement page)
+    {
+        string Text(string name) => page.GetProperty(name).GetString() ?? "";
+        var user = Text("user");
+        var seen = Alone(new Seen
+        {
+            Identity = user.Length == 0 ? "ANONYMOUS" : user, Login = Text("thread"), Encrypted = false,
+            Scheme = Text("scheme") is "Kerberos" ? "KERBEROS" : Text("scheme") is "NTLM" ? "NTLM" : "OTHER",
+        });
+        foreach (var each in page.GetProperty("back_ends").EnumerateObject())
+            seen[$".{each.Name}"] = each.Value.Deserialize<Seen>(Settings.Words)!;
+        return seen;
+    }
+}

@@ -1,0 +1,169 @@
+"""The page for IIS (lab/aspnet/framework): Microsoft's assemblies take it, and Mono's ASP.NET serves it.
+
+It is compiled against .NET Framework 4.8's reference assemblies where .NET is there. Mono's FastCGI server, which comes
+from XSP's own sources, compiles and runs the folder as it is; Mono has no Negotiate, so its caller is nobody.
+"""
+
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import jsonschema
+import pytest
+
+from doublehop import dotnet
+from doublehop.data import LAB
+from doublehop.run import run
+from doublehop.wait import until
+from tests.lab import fastcgi
+
+pytestmark = pytest.mark.delegation
+
+SOURCE = LAB / "aspnet" / "framework"
+SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
+SERVER = "fastcgi-mono-server4"
+MONO_MISSING = "not run: mono missing, try bin/doublehop setup aspnet"
+START_SECONDS, BUILD_SECONDS = 60, 240
+REFUSED = {"error": "KDC_ERR_BADOPTION", "native": "KDC can't fulfill requested option"}
+ANOTHER = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "lab-pool@DOUBLEHOP.TEST", "level": "Impersonate",
+           "thread": "lab-api", "pool": "lab-api",
+           "back_ends": {"sql": REFUSED}}
+"""What another front end's page says."""
+
+
+def not_run(reason, pytestconfig):
+    (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(reason)
+
+
+def compiled(folder):
+    return run([dotnet.has().program, "build", "--nologo", "--output", str(folder / "out"), *dotnet.STAYS_NOWHERE,
+                str(folder / "framework.csproj")], timeout=BUILD_SECONDS,
+               env={**os.environ, "DOTNET_CLI_TELEMETRY_OPTOUT": "1"})
+
+
+@pytest.mark.parametrize(("change", "error"), [
+    pytest.param(None, "", id="as it is"),
+    pytest.param(("RunImpersonated(", "RunAsAnybody("), "error CS0117", id="a method that 4.8 has not"),
+    pytest.param(("var asked =", "string? asked ="), "error CS8026", id="newer C# than App_Code takes"),
+])
+def test_microsofts_reference_assemblies_take_the_page(change, error, tmp_path, pytestconfig):
+    if dotnet.runtime() is None:
+        not_run("not run: dotnet missing", pytestconfig)
+    folder = shutil.copytree(SOURCE, tmp_path / "page", ignore=shutil.ignore_patterns("bin", "obj"))
+    if change:
+        handler = folder / "App_Code" / "Handler.cs"
+        handler.write_text(handler.read_text().replace(*change))
+    done = compiled(folder)
+    assert (done.code != 0) == bool(error), done.stdout
+    assert error in done.stdout
+
+
+class AnotherPage(BaseHTTPRequestHandler):
+    """A page among the back ends: /whoami answers, /closed lets nobody in, /broken fails."""
+
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        body = json.dumps(ANOTHER).encode() if path == "/whoami" else b""
+        self.send_response({"/whoami": 200, "/closed": 401}.get(path, 500))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextmanager
+def another_page():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), AnotherPage)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def settings_of(url, folder):
+    back_ends = {"api": f"page {url}/whoami", "closed": f"page {url}/closed", "broken": f"page {url}/broken",
+                 "gone": "page http://127.0.0.1:1/whoami", "share": f"share {folder}/nowhere",
+                 "sql": "sqlserver Data Source=tcp:127.0.0.1,1;Integrated Security=true;Connect Timeout=2"}
+    return "".join(f'<add key="back-end:{name}" value="{value}" />' for name, value in back_ends.items())
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory, pytestconfig):
+    """Ask the page on Mono; gives status and JSON. Its back ends alone are others than in the folder that IIS gets."""
+    if not (shutil.which("mcs") and shutil.which(SERVER)):
+        not_run(MONO_MISSING, pytestconfig)
+    folder = shutil.copytree(SOURCE, tmp_path_factory.mktemp("mono") / "p", ignore=shutil.ignore_patterns("bin", "obj"))
+    config = folder / "web.config"
+    with another_page() as url:
+        own = config.read_text()
+        assert '<add key="back-end:sql"' in own
+        config.write_text(own.replace("</appSettings>", f"</appSettings>\n<!-- {url} -->").replace(
+            own[own.index('<add key="back-end:sql"'):own.index("</appSettings>")], settings_of(url, folder)))
+        server = subprocess.Popen([SERVER, f"--applications=/:{folder}", f"--socket=unix:{folder}/socket"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+        def attempt():
+            try:
+                return fastcgi.get("/whoami", folder)
+            except OSError:
+                return None
+
+        def ask(query):
+            status, headers, body = fastcgi.get("/whoami", folder, query)
+            assert headers["Content-Type"] == "application/json", body
+            return status, json.loads(body)
+
+        try:
+            until("Mono's server", START_SECONDS, attempt, every=0.1)
+            yield ask
+        finally:
+            server.kill()
+            server.communicate()
+
+
+def test_the_page_on_mono_says_who_it_is(ask):
+    status, page = ask("")
+    assert status == 200
+    jsonschema.validate(page, SCHEMA)
+    assert page == {"scheme": "Anonymous", "mechanism": "", "user": "", "level": "", "thread": getpass.getuser(),
+                    "pool": getpass.getuser(), "back_ends": {}}
+
+
+@pytest.mark.parametrize(("name", "error"), [
+    ("gone", "BACK_END_UNREACHABLE"), ("sql", "BACK_END_UNREACHABLE"), ("closed", "HTTP_401"),
+    ("broken", "BACK_END_UNREACHABLE"), ("share", "DirectoryNotFoundException"),
+])
+def test_a_back_end_that_does_not_answer_is_told_with_its_error(ask, name, error):
+    status, page = ask(f"back_ends={name}")
+    jsonschema.validate(page, SCHEMA)
+    assert (status, page["back_ends"][name]["error"]) == (200, error)
+    assert page["back_ends"][name]["native"]
+
+
+def test_what_a_page_among_the_back_ends_says_is_passed_on(ask):
+    _, page = ask("back_ends=api.sql,gone")
+    jsonschema.validate(page, SCHEMA)
+    assert page["back_ends"].keys() == {"api", "api.sql", "gone"}
+    assert page["back_ends"]["api"] == {"identity": ANOTHER["user"], "login": "lab-api", "scheme": "KERBEROS",
+                                        "encrypted": False}
+    assert page["back_ends"]["api.sql"] == REFUSED
+
+
+def test_an_identity_that_cannot_be_made_keeps_back_ends_from_being_asked(ask):
+    _, page = ask("back_ends=api&act_as=bob@doublehop.test")
+    jsonschema.validate(page, SCHEMA)
+    assert page["thread"] == "bob@doublehop.test"
+    assert page["back_ends"]["api"]["error"] == "NotImplementedException"
+
+
+def test_an_unknown_back_end_is_refused(ask):
+    assert ask("back_ends=nope") == (400, {"error": "no back end is called nope"})

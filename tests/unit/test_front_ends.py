@@ -1,0 +1,65 @@
+"""Kinds of front end beside the reference: what they depart in is data, and only that is expected to differ."""
+
+from dataclasses import fields
+
+import pytest
+
+from doublehop import catalogue, front_ends
+from doublehop import topology as topologies
+from doublehop.errors import InputError
+from doublehop.model import Expect, Request
+
+TOPOLOGY = topologies.load()
+EVERY = {each.id: each for each in catalogue.load(TOPOLOGY)}
+KINDS = front_ends.load()
+OTHERS = [each for each in KINDS.values() if each.lacks or each.departures]
+SAME = {"spn", "kdc", "status", "scheme", "user", "http", "encryption", "session_key", "ticket_flags", "unasked"}
+"""What hop 1 comes to is the same on every front end that takes the configuration."""
+each_other = pytest.mark.parametrize("kind", OTHERS, ids=lambda each: each.name)
+
+
+def differing(kind, scenario):
+    expected = kind.expected(scenario, TOPOLOGY)
+    return {each.name for each in fields(Expect) if getattr(expected, each.name) != getattr(scenario.expect, each.name)}
+
+
+def test_the_reference_is_expected_to_do_what_is_published():
+    reference = KINDS["reference"]
+    assert not [each.id for each in EVERY.values() if reference.missing(each) or differing(reference, each)]
+
+
+def test_there_is_another_one():
+    assert OTHERS
+
+
+@each_other
+def test_hop_1_is_the_same_on_every_front_end(kind):
+    runs = [each for each in EVERY.values() if isinstance(each.when, Request) and not kind.missing(each)]
+    assert len(runs) > 200
+    assert not {each.id: differing(kind, each) & SAME for each in runs if differing(kind, each) & SAME}
+
+
+@each_other
+def test_a_departure_is_shown_by_scenarios_that_are_run(kind):
+    for name, departure in kind.departures.items():
+        assert departure.scenarios, name
+        for each in departure.scenarios:
+            assert not kind.missing(EVERY[each]), f"{name}: {each} is not run"
+            assert differing(kind, EVERY[each]), f"{name}: {each} comes to the same without it"
+
+
+@each_other
+def test_every_need_that_is_not_met_is_somebodys(kind):
+    for need, reason in kind.lacks.items():
+        assert reason
+        assert [each for each in EVERY.values() if need in each.needs], f"no scenario needs {need}"
+
+
+def test_a_scenario_without_a_departing_setting_is_expected_as_published():
+    assert not differing(KINDS["aspnetcore"], EVERY["identities::specific-user"])
+
+
+@pytest.mark.parametrize("name", ["iis", ""])
+def test_an_unknown_front_end_is_refused(name):
+    with pytest.raises(InputError, match="expected one of reference, aspnetcore, not"):
+        front_ends.named(name, "--lab-front-end")

@@ -1,0 +1,122 @@
+"""Windows guests for the tests: made of machines of the local lab, as far as WinRM shows them."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pypsrp
+import pytest
+
+from doublehop.data import LAB
+from doublehop.lab import user_secret
+from doublehop.model import Principal, VerdictKind
+from doublehop.providers.authority import Authority
+from doublehop.pytest_plugin import PROPERTY
+from tests.winrm.authority import certified
+from tests.winrm.guests import Guest, PowerShell
+
+MISSING = "pwsh missing"
+PORT = 5986
+CLIENT = (Path(__file__).parent / "client.py").read_text()
+
+
+@pytest.fixture
+def pwsh(request, pytestconfig):
+    """PowerShell's engine. Without it a test is not run, and counted so by name (decision 2)."""
+    program = shutil.which("pwsh")
+    if program is None:
+        request.node.user_properties.append(
+            (PROPERTY, {"id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": MISSING}))
+        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {MISSING}")
+    return program
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """The authority that signs the machines' certificates."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+class Guests:
+    """Makes machines of the lab answer WinRM with their own accounts' keys; `running` has each by name."""
+
+    def __init__(self, lab, directory, bench, pwsh, authority, folder):
+        self.running = {}
+        self._lab, self._directory, self._bench = lab, directory, bench
+        self._pwsh, self._authority, self._folder = pwsh, authority, folder
+
+    def key(self, name):
+        """A member's own computer account's; the others have an account that stands for theirs."""
+        lab, directory = self._lab, self._directory
+        spns = (f"WSMAN/{{{name}}}",)
+        if name in lab.topology.members:
+            directory.add(computers={name: Principal(spns=spns)})
+            return lab.secrets[f"{name.upper()}$"]
+        label = f"winrm-{name}"
+        directory.add(accounts={label: Principal(spns=spns)})
+        (kvno,) = directory.read(label, "msDS-KeyVersionNumber")["msDS-KeyVersionNumber"]
+        return user_secret(lab.topology, directory.account(label), int(kvno), self._bench.passwords[label])
+
+    def __call__(self, name, *, own=None, windows=None, watch=None, signed_by=None, host="", **more):
+        """Begin; `own` is its account's key, where that was asked for before."""
+        topology, drive = self._lab.topology, self._folder / name
+        drive.mkdir()
+        powershell = PowerShell(self._pwsh, name, drive, windows, watch)
+        self.running[name] = Guest(self._lab.machines[name], drive, powershell, {
+            "account": (own or self.key(name)).as_key(), "domain": topology.domain, "realm": topology.realm,
+            "address": str(topology.machines[name].address), "port": PORT,
+            "administrators": [f"Administrator@{topology.realm}"],
+            **certified(signed_by or self._authority, host or topology.fqdn(name)), **more})
+        return self.running[name]
+
+
+@pytest.fixture
+def guests(lab, directory, lab_bench, pwsh, authority, tmp_path):
+    """Make machines of the lab Windows guests, as far as WinRM shows them."""
+    guests = Guests(lab, directory, lab_bench, pwsh, authority, tmp_path)
+    yield guests
+    for each in guests.running.values():
+        each.close()
+
+
+def unpacked(machine, into, folder, *names):
+    """Copy files of this host into a machine, as a stream."""
+    packing = ["tar", "--create", "--exclude=__pycache__", "--directory", folder, *names]
+    with subprocess.Popen(packing, stdout=subprocess.PIPE) as packed:
+        unpacking = machine.enter("tar", "--extract", "--no-same-owner", "--directory", into)
+        subprocess.run(unpacking, stdin=packed.stdout, timeout=60, check=True)
+    assert packed.returncode == 0
+
+
+@pytest.fixture
+def toolbox(lab):
+    """A folder of client1 with this checkout and pypsrp: where the provider runs, since no host may talk to the lab."""
+    machine = lab.machines["client1"]
+    folder = machine.run("mktemp", "--directory").check().stdout.strip()
+    unpacked(machine, folder, LAB.parent, "doublehop", "lab", "fixtures")
+    unpacked(machine, folder, Path(pypsrp.__file__).parents[1], "pypsrp")
+    yield folder
+    machine.run("rm", "--recursive", folder).check()
+
+
+@pytest.fixture
+def ask(lab, toolbox, authority):
+    """Run programs in a guest from client1: as an administrator with a ticket, or as somebody with a password."""
+
+    def ask(name, *programs, account=None, trusting=authority, port=PORT, address=""):
+        own = lab.secrets["Administrator"]
+        given = {
+            "authority": {"path": f"{toolbox}/authority.pem", "pem": trusting.pem},
+            "ccache": f"FILE:{toolbox}/ccache", "account": account or {},
+            "endpoint": {"machine": name, "host": lab.topology.fqdn(name), "port": port,
+                         "address": address or str(lab.topology.machines[name].address)},
+            "run": programs,
+        }
+        if account is None:
+            given["ticket"] = {"principal": own.principal, "password": own.password}
+        done = lab.machines["client1"].run("env", f"PYTHONPATH={toolbox}", "python3", "-c", CLIENT,
+                                           stdin=json.dumps(given), timeout=120).check()
+        return json.loads(done.stdout)
+
+    return ask

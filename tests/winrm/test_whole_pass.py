@@ -1,0 +1,241 @@
+"""A Windows lab from up to down, through WinRM and the directory: what arrives where, and that nothing of it stays.
+
+The machines are models of Windows behind a real WinRM, the directory and the KDC are the lab's own. No Windows makes
+the request: when the client's script starts its task, the reference client asks the reference front end, which has the
+configuration and the keys that came to IIS, and that answer is what the task leaves. So who the database sees is real,
+and rests on what the provider wrote into the directory.
+"""
+
+import base64
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import pytest
+
+from doublehop import kdclog
+from doublehop.codes import KrbError
+from doublehop.data import FIXTURES, LAB
+from doublehop.lab import user_secret
+from doublehop.providers.windows_agents import SQL_SERVER
+from tests.winrm.model import Windows
+
+pytestmark = pytest.mark.delegation
+PROGRAM = (LAB.parent / "tests" / "winrm" / "whole_pass.py").read_text()
+CERTIFICATES = FIXTURES / "windows" / "certificates"
+SCRIPTS = {each.name: each.read_bytes() for each in (LAB / "windows").iterdir() if each.suffix in {".ps1", ".sql"}}
+STEP_SECONDS = 150
+MACHINES = ("dc1", "web1", "sql1", "client1")
+PROVISIONED_HERE = "web1"
+"""Its provisioning passes through WinRM too; the others begin with their names."""
+HOST_CONFIGURATION = r"C:\Windows\System32\inetsrv\config\applicationHost.config"
+
+
+class Models:
+    """The stub machines, and what the client's task comes to."""
+
+    def __init__(self, lab, pwsh, folder):
+        self._lab = lab
+        self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
+                         for name, each in lab.topology.machines.items() if name in MACHINES}
+        self.documents: dict[str, dict[str, Any]] = {name: {} for name in self.machines}
+        self.secrets: set[str] = set()
+        self._mark = 0
+
+    def watch(self, name):
+        """Look at the programs that a machine is told to run, before they do."""
+
+        def watch(text, stdin):
+            script = re.search(r"/windows/(\S+\.ps1)'", text)
+            if script:
+                self.documents[name][script[1]] = json.loads(stdin)
+                if script[1] == "ask-as.ps1":
+                    self._ask(json.loads(stdin))
+
+        return watch
+
+    def _ask(self, document):
+        """The reference client asks the reference front end, as the scripts' documents say."""
+        lab, wanted = self._lab, self.documents["web1"]["configure-iis.ps1"]
+        accounts = {label: self._key(each) for label, each in wanted["accounts"].items()}
+        lab.front_end("web1").ask("configure", config=wanted["config"], accounts=accounts, fixed={}, pages={})
+        lab.sql.ask("set_logins", add=self._of_scenario(), remove=[])
+        name, password = self._name(document["user"]), document["user"]["password"]
+        self.secrets |= {password, *(each["password"] for each in wanted["accounts"].values())}
+        principal, probe = f"{name}@{lab.topology.realm}", document["probe"]
+        mark = lab.dc.ask("log_mark")
+        assert lab.client.ask("sign_in", principal=principal, password=password) == ""
+        saw = lab.client.ask("probe", url=probe["url"], principal=principal, profile=probe["profile"],
+                             times=probe["times"], hosts=[], logon={})
+        lab.client.ask("sign_out", principal=principal)
+        lab.sql.ask("set_logins", add=[], remove=self._of_scenario())
+        self.machines["client1"].change(answer=json.dumps(saw))
+        told = lab.dc.ask("log_since", mark=mark)
+        # In a Windows lab the database's names are those of the account that it runs as.
+        holders = {spn.lower(): SQL_SERVER if each == "SQL1$" else each
+                   for each in ("SQL1$", *(self._name(each) for each in wanted["accounts"].values()))
+                   for spn in self._read(each, "servicePrincipalName")}
+        self.machines["dc1"].change(events=[as_event(each, holders) for each in kdclog.parse(told)])
+
+    def _name(self, account):
+        return account["account"].partition("\\")[2]
+
+    def _read(self, name, attribute):
+        place = "Computers" if name.endswith("$") else "Users"
+        dn = f"CN={name.rstrip('$')},CN={place},{self._lab.topology.base_dn}"
+        return self._lab.client.ask("read", dn=dn, attributes=[attribute])[attribute]
+
+    def _key(self, account):
+        name = self._name(account)
+        (kvno,) = self._read(name, "msDS-KeyVersionNumber")
+        return user_secret(self._lab.topology, name, int(kvno), account["password"]).as_key()
+
+    def _of_scenario(self):
+        """The logins that sql1 got for this scenario."""
+        logins = [each.partition("\\")[2] for each in self.machines["sql1"].state["sql"]["logins"]]
+        return [each for each in logins if not each.endswith("$")]
+
+
+def as_event(line, holders):
+    """What the KDC logged, as a Windows KDC logs it: numbers in hexadecimal, and an account for the service."""
+    number = {"AS": 4768, "TGS": 4769}[line.kind]
+    status = KrbError[line.error].value if line.error else 0
+    types = {each.value: int(number) for number, each in kdclog.ENCRYPTIONS.items()}
+    service = holders.get(line.service.lower(), line.service)
+    data = {"TargetUserName": line.impersonated or line.client, "ServiceName": service, "Status": hex(status),
+            "TicketEncryptionType": hex(types.get(line.encryption, 0xFFFFFFFF))}
+    told = "".join(f'<Data Name="{name}">{escape(value)}</Data>' for name, value in data.items())
+    return {"log": "Security", "id": number, "provider": "Microsoft-Windows-Security-Auditing",
+            "time": datetime.now(UTC).isoformat(), "xml": f"<Event><EventData>{told}</EventData></Event>"}
+
+
+@pytest.fixture
+def models(lab, guests, pwsh, tmp_path):
+    """Machines behind WinRM."""
+    models = Models(lab, pwsh, tmp_path)
+    own = {name: guests.key(name) for name in MACHINES}
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(models.machines[name].begin, name) for name in MACHINES if name != PROVISIONED_HERE]
+        made += [pool.submit(guests, name, own=own[name], windows=models.machines[name], watch=models.watch(name))
+                 for name in MACHINES]
+        for each in made:
+            each.result()
+    return models
+
+
+@pytest.fixture
+def begin(lab, toolbox, authority):
+    """Begin a pass; gives what goes on with it, and its first step."""
+    running = []
+
+    def begin(*scenarios):
+        own = lab.secrets["Administrator"]
+        of_the_directory = lab.machines["dc1"].fetch("/state/private/tls/cert.pem").decode()
+        stream = lab.machines["client1"].open("env", f"PYTHONPATH={toolbox}", "python3", "-c", PROGRAM)
+        running.append(stream)
+
+        def go_on(answer):
+            stream.send(json.dumps(answer).encode() + b"\n")
+            line = stream.receive(STEP_SECONDS)
+            assert line is not None, "\n".join(stream.log())
+            return json.loads(line)
+
+        return go_on, go_on({
+            "authority": {"path": f"{toolbox}/authority.pem", "pem": authority.pem + of_the_directory},
+            "ccache": f"FILE:{toolbox}/ccache", "principal": own.principal, "password": own.password,
+            "scenarios": scenarios, "machines": MACHINES, "provision": [PROVISIONED_HERE], "signs": authority.pem,
+            "described": json.loads((LAB / "vagrant" / "machines.json").read_text())})
+
+    yield begin
+    for each in running:
+        each.close()
+
+
+def until(step, name, go_on, models):
+    """Go on to a step, doing meanwhile what provisioning asks for."""
+    while step["step"] != name:
+        answer = {}
+        match step["step"]:
+            case "restart":
+                models.machines[step["machine"]].restart()
+            case "sign":
+                (machine,) = re.findall(r"-----\s+([a-z0-9]+)\.", step["request"])
+                answer = {"certificate": (CERTIFICATES / f"{machine}.pem").read_text()}
+            case "failed":
+                pytest.fail(step["text"])
+        step = go_on(answer)
+    return step
+
+
+WORKS, FAILS = "constrained::listed", "constrained::empty-list"
+LISTED = "msDS-AllowedToDelegateTo"
+
+
+def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
+    """The database sees the user; and nobody, where one leaf is changed, and that in the directory alone."""
+    go_on, step = begin(WORKS, FAILS)
+    step = until(step, "provisioned", go_on, models)
+    assert models.machines[PROVISIONED_HERE].state["computer"]["domain"] == lab.topology.dns
+    assert [each.rpartition("; ")[2] for each in step["told"][:-1]] == [
+        "needs a restart", "needs a restart", "needs a certificate"]
+
+    before = models.machines["web1"].state["files"][HOST_CONFIGURATION]
+    step = until(go_on({}), "up", go_on, models)
+    for name, each in guests.running.items():
+        assert each.told[0] == {"caller": f"Administrator@{lab.topology.realm}", "scheme": "Kerberos"}, name
+        assert {path.name: path.read_bytes() for path in (each.drive / "doublehop/windows").iterdir()} == SCRIPTS
+
+    for listed, error in ((["MSSQLSvc/sql1.doublehop.test"], ""), ([], "KDC_ERR_BADOPTION")):
+        step = until(go_on({}), "applied", go_on, models)
+        pool = step["accounts"]["pool"]
+        is_applied(models, lab, pool, listed)
+        step = until(go_on({}), "observed", go_on, models)
+        assert step["verdict"]["kind"] == "agreed", step
+        saw = step["observation"]["back_ends"]["sql"]
+        assert (saw["identity"] == "", saw["error"]) == (bool(error), error)
+        assert any(each["error"] == error and "event 4769" in each["text"] for each in step["observation"]["kdc"])
+        step = until(go_on({}), "taken back", go_on, models)
+        is_taken_back(models, lab, pool)
+    until(go_on({}), "down", go_on, models)
+    is_told_nobody_else(models, guests, [lab.secrets["Administrator"].password])
+    assert models.machines["web1"].state["files"][HOST_CONFIGURATION] == before
+
+
+def is_applied(models, lab, pool, listed):
+    """The directory, IIS and SQL Server are as the scenario says."""
+    account = f"{lab.topology.domain}\\{pool['account']}"
+    found = lab.client.ask("read", dn=pool["dn"], attributes=[LISTED, "servicePrincipalName"])
+    assert found[LISTED] == listed
+    (spn,) = found["servicePrincipalName"]
+    iis = ElementTree.fromstring(models.machines["web1"].state["files"][HOST_CONFIGURATION])
+    assert [each.get("userName") for each in iis.iterfind(".//processModel[@userName]")] == [account]
+    assert [each.get("bindingInformation") for each in iis.iter("binding")] == [f"*:80:{spn.partition('/')[2]}"]
+    (windows,) = iis.iterfind("location[@path='Portal']//windowsAuthentication")
+    assert windows.get("useKernelMode") == "false"
+    assert account in models.machines["sql1"].state["sql"]["logins"]
+
+
+def is_told_nobody_else(models, guests, secrets):
+    """No secret was in a command line or in a log; they were on standard input, as the documents show."""
+    secrets = {*secrets, *models.secrets}
+    assert len(secrets) >= 3
+    for each in guests.running.values():
+        seen = [*each.log(), *(text for argv in each.ran for text in (*argv, decoded(argv[-1])))]
+        assert not [secret for secret in secrets if any(secret in text for text in seen)]
+
+
+def decoded(command):
+    """The text of a command that PowerShell is given encoded."""
+    return base64.b64decode(command).decode("utf-16-le")
+
+
+def is_taken_back(models, lab, pool):
+    """Nothing is said of the account any more, which stays (decision 10), and it may not log in."""
+    left = lab.client.ask("read", dn=pool["dn"], attributes=[LISTED, "servicePrincipalName"])
+    assert left == {LISTED: [], "servicePrincipalName": []}
+    assert all(each.endswith("$") for each in models.machines["sql1"].state["sql"]["logins"])
+    assert models.machines["client1"].state["tasks"] == {}

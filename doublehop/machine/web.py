@@ -22,7 +22,7 @@ from doublehop.machine.iis.ntlm import Helpers
 from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
 
-CONFIGURE_SECONDS = 20
+CONFIGURE_SECONDS = 30
 READ_FRONT_END = TypeAdapter(FrontEnd)
 
 _loop = asyncio.new_event_loop()

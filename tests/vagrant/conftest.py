@@ -8,18 +8,21 @@ import pytest
 
 from doublehop import providers
 from doublehop import topology as topologies
+from doublehop.providers.vagrant import CHOICE
 from doublehop.session import Session
 
 
 @pytest.fixture(scope="session", autouse=True)
 def engine():
     """The engine's interface, where Vagrant is there too."""
-    problems = providers.make("vagrant").check()
-    if problems:
-        pytest.skip(f"not run: {'; '.join(problems)}")
-    client = docker.from_env()
-    yield client
-    client.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CHOICE, "docker")
+        problems = providers.make("vagrant").check()
+        if problems:
+            pytest.skip(f"not run: {'; '.join(problems)}")
+        client = docker.from_env()
+        yield client
+        client.close()
 
 
 @pytest.fixture

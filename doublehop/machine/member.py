@@ -26,7 +26,7 @@ READY_SECONDS = 20
 RETRY_SECONDS = 4.0
 ASK_AGAIN_SECONDS = 0.05
 """Asking starts a program, which would take the time that winbindd needs to answer."""
-ASK_SECONDS = 5
+ASK_SECONDS = 15
 WORKSTATION = 2
 """The kind of secure channel of a member (SEC_CHAN_WKSTA, MS-NRPC 2.2.1.3.13)."""
 DOM_SID_BYTES = 68

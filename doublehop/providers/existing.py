@@ -20,8 +20,9 @@ from doublehop.topology import Topology, template
 
 NOTHING_TO_START = ("an existing environment is never brought up or changed: run scenarios against it with "
                     "`doublehop run --lab=existing --lab-inventory FILE` (docs/existing.md)")
-SEEN_TO_HOLD = frozenset(Need) - {Need.CLIENT_NETWORK, Need.NETWORK, Need.CLOCKS, Need.TRUST}
-"""What may be found there, or is the client's own; the rest would have to be done to it."""
+TO_BE_DONE = frozenset({Need.CLIENT_NETWORK, Need.NETWORK, Need.CLOCKS, Need.TRUST})
+SEEN_TO_HOLD = frozenset(Need) - TO_BE_DONE - {Need.WINDOWS, Need.DOTNET}
+"""What may be found there, or is the client's own; the rest would have to be done to it, or is not to be seen."""
 AUTHORITIES = {"/run/authorities.pem": "ldap_ca", "/run/authority.pem": "front_end_ca"}
 """Where the visitor and the client that it is made of look for these files of the inventory."""
 

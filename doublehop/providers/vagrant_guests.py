@@ -187,7 +187,7 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
         endpoints={name: endpoint(name, HTTPS_PORT) for name in topology.machines},
         administrator=Account(user=f"{topology.domain}\\Administrator", password=known["administrator"]),
         directory=endpoint(controller, LDAPS_PORT), directory_password=known["administrator"],
-        signed=authority.issued,
+        signed=authority.issued, restart=guests.restart,
     )
 
 

@@ -26,6 +26,8 @@ from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Named, Topology
 
 DIRECTORY_SECONDS = 40
+TAKES_LONGER = {"set_credential_guard": 1800.0}
+"""Operations that start a machine anew, and the seconds that they may take."""
 FOLDER = "C:/doublehop/windows"
 SCRIPTS = LAB / "windows"
 POWERSHELL = ("powershell.exe", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
@@ -73,6 +75,8 @@ class Access:
     directory_password: str = field(repr=False)
     signed: Callable[[str], Mapping[str, str]]
     """What the lab's authority makes of a request: both certificates."""
+    restart: Callable[[str], None]
+    """Starts a machine anew, and waits until it answers."""
 
 
 def encoded(command: str) -> tuple[str, ...]:
@@ -90,11 +94,12 @@ class WindowsMachine:
     """A Windows guest that answers WinRM."""
 
     def __init__(self, name: str, role: Role, connection: Connection, domain: Domain,
-                 entered: Sequence[str] = ()) -> None:
+                 restart: Callable[[str], None], entered: Sequence[str] = ()) -> None:
         self.name = name
         self.role = role
         self._connection = connection
         self._domain = domain
+        self._restart = restart
         self._entered = entered
 
     def run(self, *argv: str, stdin: str = "", timeout: float = 30) -> CommandResult:
@@ -103,7 +108,12 @@ class WindowsMachine:
 
     def open(self, *argv: str) -> "Agent":  # noqa: ARG002 - the protocol's
         """The machine's agent: its scripts, spoken to as the agents of Linux machines are."""
-        return Agent(Guest(self.name, self.role, self.call, self.greet), self._domain)
+        return Agent(Guest(self.name, self.role, self.call, self.greet, self.restart), self._domain)
+
+    def restart(self) -> None:
+        """Start the machine anew; the next program gets a new shell."""
+        self._connection.close()
+        self._restart(self.name)
 
     def enter(self, *argv: str) -> Sequence[str]:
         """The host's command line that runs a program in the machine with the caller's terminal."""
@@ -160,21 +170,23 @@ class Agent:
         self._does: Mapping[str, Callable[..., Any]] = OPERATIONS[guest.role](guest, domain)
         self._name = guest.name
         self._worker = ThreadPoolExecutor(1, guest.name)
-        self._answers: deque[Future[dict[str, Any]]] = deque()
+        self._answers: deque[tuple[float, Future[dict[str, Any]]]] = deque()
         self._log: list[str] = []
 
     def send(self, line: bytes) -> None:
         """Begin with a request as soon as those before it are done."""
-        self._answers.append(self._worker.submit(self._done, json.loads(line)))
+        request = json.loads(line)
+        self._answers.append((TAKES_LONGER.get(request["op"], 0), self._worker.submit(self._done, request)))
 
     def receive(self, seconds: float) -> bytes | None:
         """The answer to the oldest request."""
+        longer, answer = self._answers[0]
         try:
-            return json.dumps(self._answers[0].result(seconds)).encode()
+            return json.dumps(answer.result(max(seconds, longer))).encode()
         except TimeoutError as failure:
             raise Deadline(f"an answer of {self._name}", seconds, "\n".join(self._log[-1:])) from failure
         finally:
-            if self._answers[0].done():
+            if answer.done():
                 self._answers.popleft()
 
     def log(self) -> list[str]:
@@ -212,7 +224,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
         directory = stack.enter_context(_directory(topology, access))
         domain = Domain(topology, directory, access.signed)
         machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
-                                         domain, entered(name))
+                                         domain, access.restart, entered(name))
                     for name, each in topology.machines.items()}
         for each in machines.values():
             stack.callback(each.close)

@@ -20,7 +20,9 @@ SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
 UNAUTHORIZED = 401
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
-ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
+ASK_AS, EVIDENCE, CREDENTIAL_GUARD = "ask-as.ps1", "collect-evidence.ps1", "credential-guard.ps1"
+RESTARTS = 2
+"""How often a machine is started anew for Credential Guard before it is said that it does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Guest:
     role: Role
     call: Callable[[str, Mapping[str, Any]], Answer]
     greet: Callable[[], str]
+    restart: Callable[[], None]
 
 
 def _stands(**_: Any) -> None:
@@ -75,6 +78,20 @@ class _Evidence:
         found: dict[str, Any] = self.guest.call(EVIDENCE, {
             "role": str(self.guest.role), "since": since or self.since, "sites": self.sites}).document
         return found
+
+
+def _credential_guard(guest: Guest) -> Operation:
+    """Turns Credential Guard on or off, which takes a restart of the machine."""
+    def set_credential_guard(*, on: bool) -> None:
+        for _ in range(RESTARTS):
+            if not guest.call(CREDENTIAL_GUARD, {"credential_guard": on}).document["needs"]:
+                return
+            guest.restart()
+        if guest.call(CREDENTIAL_GUARD, {"credential_guard": on}).document["needs"]:
+            raise LabError(f"{guest.name}: Credential Guard is not {'on' if on else 'off'} after {RESTARTS} restarts; "
+                           "it needs virtualization and Secure Boot, also of a guest")
+
+    return set_credential_guard
 
 
 def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
@@ -125,7 +142,7 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
 
     return {
         "start": start, "stop": stop, "configure": configure, "log": log,
-        "forget_log": evidence.forget, "set_proxy": set_proxy,
+        "forget_log": evidence.forget, "set_proxy": set_proxy, "set_credential_guard": _credential_guard(guest),
         "start_services": lambda **_: None,  # IIS starts a pool's process, and signs it in, when it is configured
         "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked}).document["request"],
         "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}).document,
@@ -188,7 +205,7 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
         return lambda **arguments: domain.ask(operation, **arguments)
 
     return {
-        "start": _stands, "sign_in": sign_in, "probe": probe,
+        "start": _stands, "sign_in": sign_in, "probe": probe, "set_credential_guard": _credential_guard(guest),
         "sign_out": lambda *, principal: signed_in.pop(principal, None) and None,
         "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}).document,
         **{each: passed_on(each) for each in ("change", "attempt", "read", "reconnect")},

@@ -19,7 +19,7 @@ from doublehop.providers import vagrant_guests
 from doublehop.providers.authority import Authority
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import described, kept_secrets
-from doublehop.providers.windows import CALL, COPY, GREET, encoded, scripts
+from doublehop.providers.windows import CALL, COPY, GREET, TAKES_LONGER, encoded, scripts
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
 from doublehop.providers.windows_provision import EVERY_SECRET, ROUNDS, Hands, provisioned
 from doublehop.providers.winrm import Account, plain
@@ -202,7 +202,10 @@ def agent(topology):
         called.append((script, document))
         return Answer({"requests": []}, "2026-11-23T18:00:00Z")
 
-    return lambda role: OPERATIONS[role](Guest("web1", role, call, lambda: "2026-11-23T17:00:00Z"), domain), called
+    def operations(role):
+        return OPERATIONS[role](Guest("web1", role, call, lambda: "2026-11-23T17:00:00Z", lambda: None), domain)
+
+    return operations, called
 
 
 def test_a_web_server_is_told_accounts_as_windows_names_them(agent):
@@ -255,3 +258,42 @@ def test_what_a_windows_lab_cannot_do_is_refused_by_name(agent):
     with pytest.raises(LabError, match="web1: a Windows lab runs no reverse proxy"):
         operations(Role.FRONT_END)["set_proxy"](to="http://web2", port=80)
     assert operations(Role.FRONT_END)["set_proxy"]() is None
+
+
+DOMAIN = Domain(topologies.load(), lambda operation, **arguments: None, lambda request: {})
+
+
+class Guarded:
+    """A machine whose Credential Guard follows what is asked of it after so many restarts."""
+
+    def __init__(self, restarts):
+        self.to_come, self.wanted, self.restarted = restarts, False, 0
+
+    def call(self, script, document):
+        assert script == "credential-guard.ps1"
+        self.wanted = document["credential_guard"]
+        return Answer({"changed": [], "needs": "restart" if self.restarted < self.to_come else ""}, "")
+
+    def restart(self):
+        self.restarted += 1
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.FRONT_END])
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_credential_guard_takes_the_restarts_that_it_needs(role, restarts):
+    machine = Guarded(restarts)
+    operations = OPERATIONS[role](Guest("client1", role, machine.call, str, machine.restart), DOMAIN)
+    operations["set_credential_guard"](on=True)
+    assert machine.wanted is True and machine.restarted == restarts
+
+
+def test_credential_guard_that_does_not_come_is_told():
+    machine = Guarded(3)
+    operations = OPERATIONS[Role.CLIENT](Guest("client1", Role.CLIENT, machine.call, str, machine.restart), DOMAIN)
+    with pytest.raises(LabError, match="client1: Credential Guard is not on after 2 restarts"):
+        operations["set_credential_guard"](on=True)
+
+
+def test_every_operation_of_a_scenario_about_credential_guard_is_known_to_take_long(agent):
+    operations, _ = agent
+    assert TAKES_LONGER.keys() <= operations(Role.CLIENT).keys() & operations(Role.FRONT_END).keys()

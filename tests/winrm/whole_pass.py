@@ -56,7 +56,7 @@ class Windows:
         (controller,) = topology.of(Role.DOMAIN_CONTROLLER)
         access = Access(endpoints=endpoints, administrator=Account(), directory_password=given["password"],
                         directory=dataclasses.replace(endpoints[controller], port=636),
-                        signed=issued)
+                        signed=issued, restart=restarted)
         if given["described"]:
             bring_to_the_topology(topology, access)
         with standing(topology, access, progress) as site:
@@ -73,16 +73,21 @@ def issued(request):
     return {"certificate": say("sign", request=request)["certificate"], "authority": given["signs"]}
 
 
+def restarted(name):
+    """What starts a machine anew, which is the test's."""
+    say("restart", machine=name)
+
+
 def bring_to_the_topology(topology, access):
     """As `vagrant up` does it, but by WinRM: there is an endpoint before there is a Windows."""
     topology = dataclasses.replace(topology, machines={each: topology.machines[each] for each in given["provision"]})
     machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
-                                     Domain(topology, say, issued))
+                                     Domain(topology, say, issued), restarted)
                 for name, each in topology.machines.items()}
     for each in machines.values():
         each.run(*encoded(COPY), stdin=json.dumps(scripts())).check()
     hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document).document,
-                  restart=lambda name: say("restart", machine=name))
+                  restart=restarted)
     secrets = dict.fromkeys(EVERY_SECRET, given["password"])
     told: list[str] = []
     provisioned(topology, given["described"], secrets, issued, hands, told.append)

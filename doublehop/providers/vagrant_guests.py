@@ -23,7 +23,7 @@ from doublehop.model import Role
 from doublehop.providers import Progress, Site
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_state import State
-from doublehop.providers.windows import Access, encoded, scripts, standing
+from doublehop.providers.windows import WRITE, Access, encoded, files, standing
 from doublehop.providers.windows_provision import EVERY_SECRET, Hands, provisioned
 from doublehop.providers.winrm import HTTPS_PORT, Account, Endpoint
 from doublehop.run import CommandResult, run
@@ -35,16 +35,14 @@ COMMAND_SECONDS = 300
 NOT_MADE = "not_created"
 DESCRIBED = LAB / "vagrant" / "machines.json"
 DOCUMENT = "C:/doublehop-document.json"
+SECRETS_FILE = "secrets.json"
 GO_ON = f"""\
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $all = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText('{DOCUMENT}'))
 [IO.File]::Delete('{DOCUMENT}')
-$null = [IO.Directory]::CreateDirectory('FOLDER')
-foreach ($each in $all.scripts.PSObject.Properties) {{
-    [IO.File]::WriteAllBytes("FOLDER/$($each.Name)", [Convert]::FromBase64String($each.Value))
-}}
-& 'FOLDER/provision.ps1' -Document $all.document
+$files = $all.files
+{WRITE}& 'FOLDER/provision.ps1' -Document $all.document
 """
 
 
@@ -89,7 +87,7 @@ class Guests(State):
         """Have `provision.ps1` of this checkout go on in a guest; the document is a file that nobody else can read."""
         path = self.folder / f"{name}.json"
         try:
-            _written(path, json.dumps({"scripts": scripts(), "document": document}))
+            _written(path, json.dumps({"files": files(), "document": document}))
             self.command("upload", str(path), DOCUMENT, name).check()
         finally:
             path.unlink(missing_ok=True)
@@ -140,7 +138,7 @@ def kept_secrets(folder: Path, states: Mapping[str, str]) -> dict[str, str]:
 
     Raises HostError when there are guests whose secrets nobody knows.
     """
-    path = folder / "secrets.json"
+    path = folder / SECRETS_FILE
     there = sorted(name for name, state in states.items() if state != NOT_MADE)
     if there and not path.exists():
         raise HostError(f"WinRM credential missing: {', '.join(there)} are there, but not {path}; put it back, or run "
@@ -161,8 +159,14 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
     own words.
     """
     folder, file = folder_of(kind), described()
-    guests, authority = Guests(folder, {}), Authority(folder)
-    states = guests.status()
+    # Vagrant looks for a provider of its own choice otherwise, also to say what there is.
+    guests, authority = Guests(folder, {"VAGRANT_DEFAULT_PROVIDER": kind}), Authority(folder)
+    try:
+        states = guests.status()
+    except HostError:
+        if not (folder / SECRETS_FILE).exists():
+            shutil.rmtree(folder)  # nothing was ever made
+        raise
     known = kept_secrets(folder, states)
     progress(f"vagrant up --provider={kind} (once, with downloads: an hour or two)")
     try:
@@ -171,7 +175,7 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
         if all(each == NOT_MADE for each in guests.status().values()):
             shutil.rmtree(folder)  # nothing was made, and so nothing is kept
         raise
-    done, key = folder / "provisioned", cache.key_of(json.dumps([scripts(), file]), authority.pem)
+    done, key = folder / "provisioned", cache.key_of(json.dumps([files(), file]), authority.pem)
     made = [each for each in topology.machines if states.get(each, NOT_MADE) == NOT_MADE]
     if made or not done.exists() or done.read_text() != key:
         hands = Hands(go_on=guests.go_on, restart=guests.restart)

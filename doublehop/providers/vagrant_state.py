@@ -34,6 +34,15 @@ What it has done by then is kept, so the same command goes on.
 """
 
 
+ERROR_LINE = re.compile(r",ui,error,(.*)$", re.MULTILINE)
+
+
+def _words(output: str | bytes) -> str:
+    """What a command that answers in Vagrant's machine-readable form says went wrong."""
+    text = output if isinstance(output, str) else output.decode(errors="replace")
+    return "\n".join(each.replace("%!(VAGRANT_COMMA)", ",").replace("\\n", "\n") for each in ERROR_LINE.findall(text))
+
+
 class _SideBySide(vagrant.Vagrant):
     """Destroys machines side by side, as they came up."""
 
@@ -113,7 +122,7 @@ class State:
         try:
             yield
         except subprocess.CalledProcessError as failure:
-            said = self._said()[before:]
+            said = self._said()[before:] + _words(failure.output or "")
             missing = NOT_OURS.search(said)
             if missing:
                 sentence = " ".join(missing[0].split())

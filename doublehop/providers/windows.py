@@ -21,15 +21,19 @@ from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
 from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest
-from doublehop.providers.winrm import PROGRAM_SECONDS, Account, Connection, Endpoint
+from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Named, Topology
 
 DIRECTORY_SECONDS = 40
-TAKES_LONGER = {"set_credential_guard": 1800.0}
+SCRIPT_SECONDS = 180
+"""A script starts a PowerShell and works on a machine that may be busy."""
+TAKES_LONGER = {"set_credential_guard": 1800}
 """Operations that start a machine anew, and the seconds that they may take."""
-FOLDER = "C:/doublehop/windows"
-SCRIPTS = LAB / "windows"
+ROOT = "C:/doublehop"
+FOLDER = f"{ROOT}/windows"
+COPIED = {"windows": {".ps1", ".sql"}, "aspnet/framework": {".cs", ".config"}}
+"""The folders of `lab` that a guest gets, and which of their files: its scripts, and the page that IIS compiles."""
 POWERSHELL = ("powershell.exe", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
 READ = """\
 $ErrorActionPreference = 'Stop'
@@ -52,12 +56,14 @@ catch {
 GREET = f"""\
 $env:COMPUTERNAME
 {NOW}"""
-COPY = READ + """\
-$null = [IO.Directory]::CreateDirectory('FOLDER')
-foreach ($each in $document.PSObject.Properties) {
-    [IO.File]::WriteAllBytes("FOLDER/$($each.Name)", [Convert]::FromBase64String($each.Value))
-}
-""" + GREET
+WRITE = f"""\
+foreach ($each in $files.PSObject.Properties) {{
+    $path = "{ROOT}/$($each.Name)"
+    $null = [IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
+    [IO.File]::WriteAllBytes($path, [Convert]::FromBase64String($each.Value))
+}}
+"""
+COPY = f"{READ}$files = $document\n{WRITE}{GREET}"
 FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 
@@ -84,10 +90,11 @@ def encoded(command: str) -> tuple[str, ...]:
     return *POWERSHELL, base64.b64encode(command.replace("FOLDER", FOLDER).encode("utf-16-le")).decode()
 
 
-def scripts() -> dict[str, str]:
-    """The scripts of this checkout with the SQL that they run, by name, each as base64."""
-    return {each.name: base64.b64encode(each.read_bytes()).decode()
-            for each in sorted(SCRIPTS.iterdir()) if each.suffix in {".ps1", ".sql"}}
+def files() -> dict[str, str]:
+    """What a guest gets of this checkout, by the path below its folder, each as base64."""
+    found = [each for folder, kinds in COPIED.items() for each in sorted((LAB / folder).rglob("*"))
+             if each.suffix in kinds and "obj" not in each.parts]
+    return {each.relative_to(LAB).as_posix(): base64.b64encode(each.read_bytes()).decode() for each in found}
 
 
 class WindowsMachine:
@@ -129,7 +136,11 @@ class WindowsMachine:
 
         Raises LabError with what it wrote as an error: script, line and reason.
         """
-        done = self._succeeded(self.run(*encoded(CALL.replace("SCRIPT", script)), stdin=json.dumps(document)), script)
+        command = encoded(CALL.replace("SCRIPT", script))
+        try:
+            done = self._succeeded(self.run(*command, stdin=json.dumps(document), timeout=SCRIPT_SECONDS), script)
+        except Deadline as failure:
+            raise LabError(f"{self.name}: {script} did not end within {SCRIPT_SECONDS} s") from failure
         text, _, now = done.stdout.strip().rpartition("\n")
         try:
             return Answer(json.loads(text), now)
@@ -143,9 +154,9 @@ class WindowsMachine:
         """
         return self._greeted(self.run(*encoded(GREET)))
 
-    def take_scripts(self) -> str:
-        """Copy the scripts of this checkout to the machine, and ask what it is called."""
-        return self._greeted(self.run(*encoded(COPY), stdin=json.dumps(scripts())))
+    def take_files(self) -> str:
+        """Copy what it needs of this checkout to the machine, and ask what it is called."""
+        return self._greeted(self.run(*encoded(COPY), stdin=json.dumps(files())))
 
     def _greeted(self, done: CommandResult) -> str:
         name, now = self._succeeded(done, "its greeting").stdout.split()
@@ -176,7 +187,8 @@ class Agent:
     def send(self, line: bytes) -> None:
         """Begin with a request as soon as those before it are done."""
         request = json.loads(line)
-        self._answers.append((TAKES_LONGER.get(request["op"], 0), self._worker.submit(self._done, request)))
+        seconds = TAKES_LONGER.get(request["op"], SCRIPT_SECONDS + 10)
+        self._answers.append((seconds, self._worker.submit(self._done, request)))
 
     def receive(self, seconds: float) -> bytes | None:
         """The answer to the oldest request."""
@@ -198,7 +210,7 @@ class Agent:
         stop = self._does.get("stop")
         if stop is not None:
             with suppress(DoublehopError, TimeoutError):  # a machine that has gone is as it is
-                self._worker.submit(stop).result(PROGRAM_SECONDS)
+                self._worker.submit(stop).result(SCRIPT_SECONDS)
         self._worker.shutdown(cancel_futures=True)
 
     def _done(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +241,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
         for each in machines.values():
             stack.callback(each.close)
         with ThreadPoolExecutor(len(machines)) as everybody:
-            for _ in everybody.map(WindowsMachine.take_scripts, machines.values()):
+            for _ in everybody.map(WindowsMachine.take_files, machines.values()):
                 pass
         named = Named(accounts={topology.only(Role.BACK_END): SQL_SERVER})
         yield Site(replace(topology, named=named), dict[str, Machine](machines), _add)

@@ -135,7 +135,7 @@ class Connection:
             left = deadline - time.monotonic()
             if left <= 0:
                 process.signal(SignalCode.TERMINATE)
-                raise Deadline(f"{self.endpoint.told}: the end of {argv[-1]}", seconds, _text(process.stderr))
+                raise Deadline(f"{self.endpoint.told}: the end of {argv[0]}", seconds, _text(process.stderr))
             process.poll_invoke(timeout=max(1, min(POLL_SECONDS, int(left))))
         process.signal(SignalCode.TERMINATE)  # what lets the server forget the command (MS-WSMV 3.1.4.14)
         return CommandResult(argv=tuple(argv), code=process.rc or 0, stdout=_text(process.stdout),

@@ -74,16 +74,14 @@ function Set-Pool {
     Set-Attribute $model "$filter/processModel" 'loadUserProfile' $true
 }
 
-function Get-Connections {
-    # What the page is told of its back ends: how to reach each, and the pages among them by their URLs.
+function Get-BackEnds {
+    # What the page is told of its back ends, by name: a kind and where it is, as the page's web.config has it.
     $told = @{}
     $given = Get-Field $Document 'back_ends' $null
-    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = Get-Field $given $each }
+    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = "sqlserver $(Get-Field $given $each)" }
     $given = Get-Field $Document 'pages' $null
-    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = @{ kind = 'page'; url = Get-Field $given $each } }
-    $sorted = New-Object System.Collections.Specialized.OrderedDictionary
-    foreach ($each in @($told.Keys | Sort-Object)) { $sorted[$each] = $told[$each] }
-    ConvertTo-Json -InputObject $sorted -Depth 5 -Compress
+    foreach ($each in @(Get-FieldNames $given)) { $told[$each] = "page $(Get-Field $given $each)" }
+    $told
 }
 
 function Get-WebConfig {
@@ -110,12 +108,13 @@ function Get-WebConfig {
         $identity.SetAttribute('password', (Get-Field $fixed 'password'))
     }
     $settings = Get-Child $configuration 'appSettings'
-    $setting = $settings.SelectSingleNode("add[@key='backEnds']")
-    if ($null -eq $setting) {
+    foreach ($each in @($settings.SelectNodes("add[starts-with(@key, 'back-end:')]"))) { $null = $settings.RemoveChild($each) }
+    $told = Get-BackEnds
+    foreach ($name in @($told.Keys | Sort-Object)) {
         $setting = $settings.AppendChild($file.CreateElement('add'))
-        $setting.SetAttribute('key', 'backEnds')
+        $setting.SetAttribute('key', "back-end:$name")
+        $setting.SetAttribute('value', $told[$name])
     }
-    $setting.SetAttribute('value', (Get-Connections))
     $file.OuterXml
 }
 
@@ -124,8 +123,11 @@ function Set-Files {
     param([string]$Folder, [object]$Impersonate)
     if (-not (Test-Path -LiteralPath $Folder)) { $null = New-Item -Path $Folder -ItemType Directory -Force }
     if (Test-Path -LiteralPath $page) {
-        foreach ($each in @(Get-ChildItem -LiteralPath $page -File | Where-Object { $_.Name -ne 'web.config' })) {
-            Set-TextFile "$Folder\$($each.Name)" (Get-Content -LiteralPath "$page\$($each.Name)" -Raw -Encoding UTF8)
+        foreach ($each in @(Get-ChildItem -LiteralPath $page -File -Recurse | Where-Object { $_.Name -ne 'web.config' })) {
+            $own = "$Folder$($each.FullName.Substring($page.Length))"
+            $into = $own.Substring(0, $own.LastIndexOf('\'))
+            if (-not (Test-Path -LiteralPath $into)) { $null = New-Item -Path $into -ItemType Directory -Force }
+            Set-TextFile $own (Get-Content -LiteralPath $each.FullName -Raw -Encoding UTF8)
         }
     }
     $secret = -not ($Impersonate -is [bool])

@@ -13,13 +13,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from doublehop import catalogue, directory
 from doublehop import topology as topologies
+from doublehop.data import LAB
 from doublehop.errors import HostError, InputError, LabError
 from doublehop.model import Given, Need, Principal, Role
 from doublehop.providers import vagrant_guests
 from doublehop.providers.authority import Authority
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import described, kept_secrets
-from doublehop.providers.windows import CALL, COPY, GREET, TAKES_LONGER, encoded, scripts
+from doublehop.providers.windows import CALL, COPY, GREET, TAKES_LONGER, encoded, files
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
 from doublehop.providers.windows_provision import EVERY_SECRET, ROUNDS, Hands, provisioned
 from doublehop.providers.winrm import Account, plain
@@ -180,7 +181,17 @@ def test_errors_are_read_out_of_powershells_xml():
     assert plain("configure-iis.ps1:4:1: no site") == "configure-iis.ps1:4:1: no site"
 
 
-@pytest.mark.parametrize("command", [*(CALL.replace("SCRIPT", each) for each in scripts()), COPY, GREET])
+SCRIPTS = sorted((LAB / "windows").glob("*.ps1"))
+
+
+def test_a_guest_gets_its_scripts_and_the_page_that_iis_compiles():
+    got = {name: base64.b64decode(each) for name, each in files().items()}
+    assert {f"windows/{each.name}" for each in SCRIPTS} < got.keys()
+    assert got["aspnet/framework/App_Code/Handler.cs"] == (LAB / "aspnet/framework/App_Code/Handler.cs").read_bytes()
+    assert not [each for each in got if each.endswith((".md", ".csproj"))]
+
+
+@pytest.mark.parametrize("command", [*(CALL.replace("SCRIPT", each.name) for each in SCRIPTS), COPY, GREET])
 def test_a_command_line_is_short_enough_for_windows_and_is_what_it_says(command):
     line = encoded(command)
     assert len(" ".join(line)) < COMMAND_LINE / 2

@@ -7,7 +7,6 @@ the reference's (row B-23), so it is always written.
 
 import base64
 import dataclasses
-import json
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -210,9 +209,8 @@ def password_of(state: dict[str, Any], pool: str) -> str:
     return base64.b64decode(text.removeprefix("[enc:").removesuffix(":enc]")).decode() if text else ""
 
 
-def told_back_ends(web_config: str) -> dict[str, Any]:
-    """What a page is told of its back ends."""
+def told_back_ends(web_config: str) -> dict[str, str]:
+    """What a page is told of its back ends: a kind and where it is, as `lab/aspnet/framework` reads it."""
     settings = ET.fromstring(web_config).findall("appSettings/add")
-    found: dict[str, Any] = json.loads(next(each.attrib["value"] for each in settings if each.get("key") == "backEnds"))
-    return found
-
+    return {each.attrib["key"].removeprefix("back-end:"): each.attrib["value"] for each in settings
+            if each.attrib["key"].startswith("back-end:")}

@@ -7,21 +7,22 @@ and nothing of the script.
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
 
 from doublehop import catalogue, topology
+from doublehop.data import LAB
 from doublehop.execute import _filled
 from doublehop.frontend import FrontEnd
 from doublehop.scope import scope_of
 from tests.windows import apphost
 from tests.windows.conftest import golden
 
-PAGE = {r"C:\doublehop\aspnet\framework\whoami.ashx": "a page",
-        r"C:\doublehop\aspnet\framework\web.config": '<configuration><system.web><compilation targetFramework="4.8" />'
-        '</system.web><system.webServer><handlers><add name="whoami" path="whoami" verb="*" type="Whoami" /></handlers>'
-        "</system.webServer></configuration>"}
+FRAMEWORK = LAB / "aspnet" / "framework"
+PAGE = {"\\".join((r"C:\doublehop\aspnet\framework", *each.relative_to(FRAMEWORK).parts)): each.read_text()
+        for each in sorted(FRAMEWORK.rglob("*")) if each.suffix in {".cs", ".config"} and "obj" not in each.parts}
 LOOPED = ("impersonation::fixed-user", "tls::secure", "groups::limits-raised", "anonymous::off-for-one-application")
 """In these a run is stopped after each step: a secret in a file, TLS, limits of HTTP.sys, an application of its own."""
 
@@ -128,8 +129,10 @@ def test_the_pages_web_config_is_kept_and_told_who_its_threads_are(configured, c
     text = ran["state"]["files"][r"C:\inetpub\doublehop\Api\root\web.config"]
     golden("web.config", text + "\n")
     told = apphost.told_back_ends(text)
-    assert told["sql"] == "Data Source=tcp:sql1.doublehop.test,1433"
-    assert told["api"]["kind"] == "page"
+    assert re.fullmatch(r"page http://api\.s\w+\.doublehop\.test/whoami", told["api"])
+    assert told["sql"] == "sqlserver Data Source=tcp:sql1.doublehop.test,1433" and told.keys() == {"api", "sql"}
+    classes = [each for each in ran["state"]["files"] if each.startswith("C:\\inetpub\\doublehop\\Api\\root\\App_Code")]
+    assert len(classes) == len(PAGE) - 1, "IIS compiles them by itself"
 
 
 def test_a_restart_is_asked_for_when_http_sys_has_another_limit(configured, configurations):

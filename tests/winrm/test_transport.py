@@ -30,7 +30,7 @@ Start-Sleep -Seconds 60
 
 def script(name, text):
     """Copy a script to a guest."""
-    files = {name: base64.b64encode(text.encode()).decode()}
+    files = {f"windows/{name}": base64.b64encode(text.encode()).decode()}
     return {"argv": encoded(COPY), "stdin": json.dumps(files)}
 
 

@@ -188,6 +188,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
     for name, each in guests.running.items():
         assert each.told[0] == {"caller": f"Administrator@{lab.topology.realm}", "scheme": "Kerberos"}, name
         assert {path.name: path.read_bytes() for path in (each.drive / "doublehop/windows").iterdir()} == SCRIPTS
+        assert (each.drive / "doublehop/aspnet/framework/App_Code/Handler.cs").exists(), "IIS compiles it"
 
     for listed, error in ((["MSSQLSvc/sql1.doublehop.test"], ""), ([], "KDC_ERR_BADOPTION")):
         step = until(go_on({}), "applied", go_on, models)

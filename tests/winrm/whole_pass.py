@@ -27,7 +27,7 @@ from doublehop.execute import applied  # noqa: E402
 from doublehop.lab import up  # noqa: E402
 from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
-from doublehop.providers.windows import COPY, Access, WindowsMachine, encoded, scripts, standing  # noqa: E402
+from doublehop.providers.windows import COPY, Access, WindowsMachine, encoded, files, standing  # noqa: E402
 from doublehop.providers.windows_agents import OFFERS, Domain  # noqa: E402
 from doublehop.providers.windows_provision import EVERY_SECRET, Hands, provisioned  # noqa: E402
 from doublehop.providers.winrm import Account, Connection, Endpoint  # noqa: E402
@@ -85,7 +85,7 @@ def bring_to_the_topology(topology, access):
                                      Domain(topology, say, issued), restarted)
                 for name, each in topology.machines.items()}
     for each in machines.values():
-        each.run(*encoded(COPY), stdin=json.dumps(scripts())).check()
+        each.run(*encoded(COPY), stdin=json.dumps(files())).check()
     hands = Hands(go_on=lambda name, document: machines[name].call("provision.ps1", document).document,
                   restart=restarted)
     secrets = dict.fromkeys(EVERY_SECRET, given["password"])

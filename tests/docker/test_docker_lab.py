@@ -23,7 +23,7 @@ pytestmark = pytest.mark.delegation
 def everything(engine):
     """All containers and networks that any lab made."""
     mine = {"label": provider.LABEL}
-    found = [*engine.containers.list(all=True, filters=mine), *engine.networks.list(filters=mine)]
+    found = [*engine.containers.list(all=True, ignore_removed=True, filters=mine), *engine.networks.list(filters=mine)]
     return {each.name for each in found}
 
 
@@ -180,7 +180,8 @@ def test_machines_of_a_killed_run_end_by_themselves(engine, victim, doublehop):
     lab = _machines_of(engine, name)[0].labels[provider.LABEL]
     process.send_signal(signal.SIGKILL)
     mine = {"label": f"{provider.LABEL}={lab}"}
-    until("the end of every container", 30, lambda: not engine.containers.list(all=True, filters=mine) or None)
+    until("the end of every container", 30, lambda: not engine.containers.list(
+        all=True, ignore_removed=True, filters=mine) or None)
     assert doublehop("down", "--all").returncode == 0
     assert not [each for each in everything(engine) if lab in each]
 

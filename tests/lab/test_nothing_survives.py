@@ -37,7 +37,9 @@ def held(tmp_path):
     """A lab held by a process of its own, with all that it started."""
     name = f"victim-{os.getpid()}"
     before = _files(tmp_path), _mounts()
-    process = subprocess.Popen([sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", "local"],
+    # Whoever started the tests may ignore SIGINT, as a shell does for what it runs in the background.
+    process = subprocess.Popen(["env", "--default-signal=INT", sys.executable, "-m", "doublehop", "hold",
+                                "--name", name, "--lab", "local"],
                                stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert process.stdout
     assert any(line.strip() == holder.READY for line in process.stdout)

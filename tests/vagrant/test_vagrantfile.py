@@ -155,7 +155,7 @@ def by_hand(engine, vagrant):
         gone = vagrant("destroy", "--force", **options)
     assert gone.returncode == 0, gone.stderr
     mine = {"label": f"{containers.LABEL}={LAB_ID}"}
-    left = [engine.containers.list(all=True, filters=mine), engine.networks.list(filters=mine),
+    left = [engine.containers.list(all=True, ignore_removed=True, filters=mine), engine.networks.list(filters=mine),
             engine.volumes.list(filters=mine)]
     assert left == [[], [], []]
 

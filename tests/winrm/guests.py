@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,7 +81,10 @@ class Guest:
                 self.told.append(told)
 
     def _run(self, asked):
-        came = self._powershell.run(asked["run"], asked["argv"], asked["stdin"])
+        try:
+            came = self._powershell.run(asked["run"], asked["argv"], asked["stdin"])
+        except Exception:  # noqa: BLE001 - whatever it is, the caller waits for an answer, and tells it
+            came = {"code": 1, "stdout": "", "stderr": traceback.format_exc()}
         self._say({"run": asked["run"], **came})
 
     def _say(self, what):

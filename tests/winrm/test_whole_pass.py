@@ -17,7 +17,9 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from doublehop import kdclog
+from doublehop import kdclog, providers
+from doublehop import lab as labs
+from doublehop import topology as topologies
 from doublehop.codes import KrbError
 from doublehop.data import FIXTURES, LAB
 from doublehop.lab import user_secret
@@ -111,6 +113,13 @@ def as_event(line, holders):
     told = "".join(f'<Data Name="{name}">{escape(value)}</Data>' for name, value in data.items())
     return {"log": "Security", "id": number, "provider": "Microsoft-Windows-Security-Auditing",
             "time": datetime.now(UTC).isoformat(), "xml": f"<Event><EventData>{told}</EventData></Event>"}
+
+
+@pytest.fixture
+def lab():
+    """A lab of this test's own: what passes through WinRM is another run in it, which has passwords of its own."""
+    with labs.up(providers.make("local"), topologies.load(), lambda text: None) as own:
+        yield own.wait_for_all()
 
 
 @pytest.fixture

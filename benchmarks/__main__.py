@@ -16,6 +16,7 @@ from doublehop.execute import Applied, applied, execute
 from doublehop.lab import Lab
 from doublehop.model import Need, Request, Scenario, VerdictKind
 from doublehop.probe import url_of
+from doublehop.session import Session, silent
 from doublehop.wait import until
 
 ROUNDS = 7
@@ -187,7 +188,8 @@ def show_catalogue(scenarios: Sequence[Scenario]) -> None:
 
 def main() -> None:
     """Run every benchmark."""
-    every = catalogue.load(TOPOLOGY)
+    session = Session(providers.make("local"), TOPOLOGY, silent)
+    every = [each for each in catalogue.load(TOPOLOGY) if not session.lacks(each)]
     scenario = catalogue.select(every, [SUBJECT])[0]
     first_request(scenario)  # builds what is missing
 

@@ -5,6 +5,7 @@ the administrator and every member a new secret, so that two labs share no key.
 """
 
 import base64
+import json
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from doublehop.machine.agent import bring_up_network, run, serve, until
 STATE = Path("/state")
 SNAPSHOT = Path("/snapshot")
 TLS = STATE / "private" / "tls"
+ABOUT = STATE / "about.json"
+"""What the snapshot says of itself: the domain's SID, and the key versions of accounts that get new passwords."""
 LOG = Path("/var/log/samba/samba.log")
 ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER_ROOT": "1"}
 """Samba's own way to run where there is one user: it believes that it became another (decision 3)."""
@@ -58,6 +62,8 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
     for each in records:
         (data,) = each["attributes"]["dnsRecord"]
         result.samdb.add({"dn": each["dn"], "objectClass": "dnsNode", "dnsRecord": base64.b64decode(data["base64"])})
+    names = ["Administrator", *(f"{each['name'].upper()}$" for each in computers)]
+    ABOUT.write_text(json.dumps(_about(names, _base(realm))))
 
 
 def _name_group() -> None:
@@ -105,13 +111,19 @@ def prepare(*, address: str, prefix: int, host: str, realm: str, domain: str,
     """
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
-    _make_certificate(f"{host}.{realm.lower()}")
-    base = ",".join(f"DC={each}" for each in realm.split("."))
-    _change_secrets(passwords, host=host, domain=domain, base=base)
+    with ThreadPoolExecutor() as side_by_side:
+        certificate = side_by_side.submit(_make_certificate, f"{host}.{realm.lower()}")
+        _change_secrets(passwords, host=host, domain=domain, base=_base(realm))
+        certificate.result()
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.touch()
     _run_samba()
-    return _about(passwords, base)
+    about = json.loads(ABOUT.read_text())
+    return {"sid": about["sid"], "versions": {name: about["versions"][name] + 1 for name in passwords}}
+
+
+def _base(realm: str) -> str:
+    return ",".join(f"DC={each}" for each in realm.split("."))
 
 
 def start(*, address: str) -> None:
@@ -164,9 +176,15 @@ def _change_secrets(passwords: dict[str, str], *, host: str, domain: str, base: 
     accounts = {f"CN=krbtgt,CN=Users,{base}": secrets.token_urlsafe(48),
                 f"CN={host.upper()},OU=Domain Controllers,{base}": own,
                 **{_dn(name, base): each for name, each in passwords.items()}}
-    _modify("sam.ldb", {dn: {"clearTextPassword": each.encode("utf-16-le")} for dn, each in accounts.items()})
-    _modify("secrets.ldb", {f"flatname={domain},cn=Primary Domains": {"secret": own.encode(),
-                                                                      "msDS-KeyVersionNumber": b"2"}})
+    kept = {f"flatname={domain},cn=Primary Domains": {"secret": own.encode(), "msDS-KeyVersionNumber": b"2"}}
+    with ThreadPoolExecutor() as side_by_side:
+        changes = [
+            side_by_side.submit(_modify, "sam.ldb", {dn: {"clearTextPassword": each.encode("utf-16-le")}
+                                                     for dn, each in accounts.items()}),
+            side_by_side.submit(_modify, "secrets.ldb", kept),
+        ]
+        for each in changes:
+            each.result()
 
 
 def _dn(account: str, base: str) -> str:
@@ -187,7 +205,7 @@ def _database(name: str) -> tuple[str, ...]:
 
 
 def _about(accounts: Iterable[str], base: str) -> dict[str, Any]:
-    """Each account's key version and the domain's SID, as the domain's own files say."""
+    """Each account's key version and the domain's SID, as the domain's own files say; asking takes long."""
     named = "".join(f"(sAMAccountName={each})" for each in accounts)
     found = run("ldbsearch", *_database("sam.ldb"), "-b", base, f"(|(distinguishedName={base}){named})",
                 "sAMAccountName", "msDS-KeyVersionNumber", "objectSid")

@@ -13,7 +13,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,8 @@ ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER
 FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
 ENDING_SECONDS = 10
+Entries = dict[str, dict[str, bytes]]
+"""What entries of a database get: DN, attribute, value."""
 
 _samba: list["subprocess.Popen[bytes]"] = []
 
@@ -63,7 +64,8 @@ def provision(*, realm: str, domain: str, host: str, address: str, computers: li
         (data,) = each["attributes"]["dnsRecord"]
         result.samdb.add({"dn": each["dn"], "objectClass": "dnsNode", "dnsRecord": base64.b64decode(data["base64"])})
     names = ["Administrator", *(f"{each['name'].upper()}$" for each in computers)]
-    ABOUT.write_text(json.dumps(_about(names, _base(realm))))
+    ABOUT.write_text(json.dumps({"sid": str(result.samdb.get_domain_sid()),
+                                 "versions": {each: _key_version(result.samdb, each) for each in names}}))
 
 
 def _name_group() -> None:
@@ -103,6 +105,12 @@ def _join(samdb: Any, computer: dict[str, Any], *, realm: str, password: str) ->
     samdb.setpassword(f"(sAMAccountName={name.upper()}$)", password)
 
 
+def _key_version(samdb: Any, account: str) -> int:
+    attribute = "msDS-KeyVersionNumber"
+    (found,) = samdb.search(samdb.domain_dn(), expression=f"(sAMAccountName={account})", attrs=[attribute])
+    return int(str(found[attribute]))
+
+
 def prepare(*, address: str, prefix: int, host: str, realm: str, domain: str,
             passwords: dict[str, str]) -> dict[str, Any]:
     """Start Samba on a copy of the domain in which each of these accounts has this password.
@@ -111,10 +119,11 @@ def prepare(*, address: str, prefix: int, host: str, realm: str, domain: str,
     """
     bring_up_network(address=address, prefix=prefix)
     shutil.copytree(SNAPSHOT, STATE, dirs_exist_ok=True)
+    secrets_by_file = _new_secrets(passwords, host=host, domain=domain, base=_base(realm))
     with ThreadPoolExecutor() as side_by_side:
-        certificate = side_by_side.submit(_make_certificate, f"{host}.{realm.lower()}")
-        _change_secrets(passwords, host=host, domain=domain, base=_base(realm))
-        certificate.result()
+        for each in [side_by_side.submit(_make_certificate, f"{host}.{realm.lower()}"),
+                     *(side_by_side.submit(_modify, *each) for each in secrets_by_file.items())]:
+            each.result()
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.touch()
     _run_samba()
@@ -167,8 +176,8 @@ def _serve_members() -> None:
         )
 
 
-def _change_secrets(passwords: dict[str, str], *, host: str, domain: str, base: str) -> None:
-    """Give accounts these passwords; krbtgt, whose key signs every TGT, and this machine get some nobody has to know.
+def _new_secrets(passwords: dict[str, str], *, host: str, domain: str, base: str) -> dict[str, Entries]:
+    """These passwords, and some nobody has to know: krbtgt's, whose key signs every TGT, and this machine's own.
 
     Samba reads its own machine's password when it starts, so all of it happens before, in the files it starts from.
     """
@@ -176,44 +185,24 @@ def _change_secrets(passwords: dict[str, str], *, host: str, domain: str, base: 
     accounts = {f"CN=krbtgt,CN=Users,{base}": secrets.token_urlsafe(48),
                 f"CN={host.upper()},OU=Domain Controllers,{base}": own,
                 **{_dn(name, base): each for name, each in passwords.items()}}
-    kept = {f"flatname={domain},cn=Primary Domains": {"secret": own.encode(), "msDS-KeyVersionNumber": b"2"}}
-    with ThreadPoolExecutor() as side_by_side:
-        changes = [
-            side_by_side.submit(_modify, "sam.ldb", {dn: {"clearTextPassword": each.encode("utf-16-le")}
-                                                     for dn, each in accounts.items()}),
-            side_by_side.submit(_modify, "secrets.ldb", kept),
-        ]
-        for each in changes:
-            each.result()
+    return {
+        "sam.ldb": {dn: {"clearTextPassword": each.encode("utf-16-le")} for dn, each in accounts.items()},
+        "secrets.ldb": {f"flatname={domain},cn=Primary Domains": {"secret": own.encode(),
+                                                                  "msDS-KeyVersionNumber": b"2"}},
+    }
 
 
 def _dn(account: str, base: str) -> str:
     return f"CN={account[:-1]},CN=Computers,{base}" if account.endswith("$") else f"CN={account},CN=Users,{base}"
 
 
-def _modify(database: str, entries: dict[str, dict[str, bytes]]) -> None:
+def _modify(database: str, entries: Entries) -> None:
     """Replace values in one of Samba's databases, through the modules that derive keys and keytabs from them."""
-    run("ldbmodify", *_database(database), stdin="\n".join(
+    run("ldbmodify", f"--configfile={STATE}/smb.conf", "-H", f"{STATE}/private/{database}", stdin="\n".join(
         f"dn: {dn}\nchangetype: modify\n" + "-\n".join(
             f"replace: {name}\n{name}:: {base64.b64encode(value).decode()}\n" for name, value in attributes.items())
         for dn, attributes in entries.items()
     ))
-
-
-def _database(name: str) -> tuple[str, ...]:
-    return f"--configfile={STATE}/smb.conf", "-H", f"{STATE}/private/{name}"
-
-
-def _about(accounts: Iterable[str], base: str) -> dict[str, Any]:
-    """Each account's key version and the domain's SID, as the domain's own files say; asking takes long."""
-    named = "".join(f"(sAMAccountName={each})" for each in accounts)
-    found = run("ldbsearch", *_database("sam.ldb"), "-b", base, f"(|(distinguishedName={base}){named})",
-                "sAMAccountName", "msDS-KeyVersionNumber", "objectSid")
-    entries = [dict(line.split(": ", 1) for line in entry.splitlines() if ": " in line)
-               for entry in found.split("\n\n")]
-    return {"sid": next(each["objectSid"] for each in entries if each.get("dn", "").lower() == base.lower()),
-            "versions": {each["sAMAccountName"]: int(each["msDS-KeyVersionNumber"])
-                         for each in entries if "sAMAccountName" in each}}
 
 
 def _make_certificate(name: str) -> None:

@@ -27,11 +27,11 @@ def compose_program():
 
 
 @pytest.fixture(scope="module")
-def compose(engine):
+def compose(engine, not_run):
     """Run the compose program on a project of this test's own, which is up."""
     program = compose_program()
     if program is None:
-        pytest.skip("not run: docker-compose missing, try `bin/doublehop setup docker`")
+        not_run("docker-compose missing, try `bin/doublehop setup docker`")
     with Session(providers.make("docker"), topologies.load(), lambda text: None) as session:
         session.lab()  # makes the image where no registry answers
     with cache.locked(cache.folder() / "compose-test.lock"):  # its network is one, and there may be other workers

@@ -3,7 +3,6 @@
 import pytest
 
 from doublehop.model import VerdictKind
-from doublehop.pytest_plugin import PROPERTY
 from tests.existing import other_make
 
 pytestmark = pytest.mark.delegation
@@ -19,14 +18,12 @@ def root():
 
 
 @pytest.fixture
-def apache(root, request, pytestconfig, tmp_path):
-    """The environment. Without its packages a test is not run, and counted so by name (decision 2)."""
+def apache(root, not_run, tmp_path):
+    """The environment. Without its packages a test is not run, by name (decision 2)."""
     path, problem = root
     if path is None:
         reason = "an image with Debian's libapache2-mod-auth-gssapi could not be made"
-        request.node.user_properties.append(
-            (PROPERTY, {"id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": reason}))
-        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {reason}: {problem}")
+        not_run(f"{reason}: {problem}")
     with other_make.standing(path, tmp_path) as there:
         yield there
 

@@ -27,17 +27,13 @@ pytestmark = pytest.mark.delegation
 SOURCE = LAB / "aspnet" / "framework"
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
 SERVER = "fastcgi-mono-server4"
-MONO_MISSING = "not run: mono missing, try bin/doublehop setup aspnet"
+MONO_MISSING = "mono missing, try bin/doublehop setup aspnet"
 START_SECONDS, BUILD_SECONDS = 60, 240
 REFUSED = {"error": "KDC_ERR_BADOPTION", "native": "KDC can't fulfill requested option"}
 ANOTHER = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "lab-pool@DOUBLEHOP.TEST", "level": "Impersonate",
            "thread": "lab-api", "pool": "lab-api",
            "back_ends": {"sql": REFUSED}}
 """What another front end's page says."""
-
-
-def not_run(reason, pytestconfig):
-    (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(reason)
 
 
 def compiled(folder):
@@ -51,9 +47,9 @@ def compiled(folder):
     pytest.param(("RunImpersonated(", "RunAsAnybody("), "error CS0117", id="a method that 4.8 has not"),
     pytest.param(("var asked =", "string? asked ="), "error CS8026", id="newer C# than App_Code takes"),
 ])
-def test_microsofts_reference_assemblies_take_the_page(change, error, tmp_path, pytestconfig):
+def test_microsofts_reference_assemblies_take_the_page(change, error, tmp_path, not_run):
     if dotnet.runtime() is None:
-        not_run("not run: dotnet missing", pytestconfig)
+        not_run("dotnet missing")
     folder = shutil.copytree(SOURCE, tmp_path / "page", ignore=shutil.ignore_patterns("bin", "obj"))
     if change:
         handler = folder / "App_Code" / "Handler.cs"
@@ -97,10 +93,10 @@ def settings_of(url, folder):
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory, pytestconfig):
+def ask(tmp_path_factory, not_run):
     """Ask the page on Mono; gives status and JSON. Its back ends alone are others than in the folder that IIS gets."""
     if not (shutil.which("mcs") and shutil.which(SERVER)):
-        not_run(MONO_MISSING, pytestconfig)
+        not_run(MONO_MISSING)
     folder = shutil.copytree(SOURCE, tmp_path_factory.mktemp("mono") / "p", ignore=shutil.ignore_patterns("bin", "obj"))
     config = folder / "web.config"
     with another_page() as url:

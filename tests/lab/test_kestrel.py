@@ -14,8 +14,7 @@ import pytest
 
 from doublehop import dotnet
 from doublehop.lab import user_secret
-from doublehop.model import Principal, VerdictKind
-from doublehop.pytest_plugin import PROPERTY
+from doublehop.model import Principal
 
 pytestmark = pytest.mark.delegation
 
@@ -61,12 +60,10 @@ print(base64.b64encode(found.values[0]).decode())
 
 
 @pytest.fixture
-def folder(request, pytestconfig, lab):
-    """A folder on web1 for the length of a test. Without .NET it is not run, and counted so by name (decision 2)."""
+def folder(not_run, lab):
+    """A folder on web1 for the length of a test. Without .NET it is not run, by name (decision 2)."""
     if dotnet.runtime() is None:
-        request.node.user_properties.append(
-            (PROPERTY, {"id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": MISSING}))
-        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {MISSING}")
+        not_run(MISSING)
     web1 = lab.machines["web1"]
     dotnet.bring(web1, "core", dotnet.ASPNETCORE)
     made = web1.run("mktemp", "--directory").check().stdout.strip()

@@ -13,13 +13,13 @@ from doublehop.session import Session
 
 
 @pytest.fixture(scope="session", autouse=True)
-def engine():
+def engine(not_run):
     """The engine's interface, where Vagrant is there too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CHOICE, "docker")
         problems = providers.make("vagrant").check()
         if problems:
-            pytest.skip(f"not run: {'; '.join(problems)}")
+            not_run("; ".join(problems))
         client = docker.from_env()
         yield client
         client.close()

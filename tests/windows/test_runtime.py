@@ -86,11 +86,9 @@ PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</Ou
 """
 
 
-def test_microsofts_parser_reads_the_t_sql(tmp_path, pytestconfig):
+def test_microsofts_parser_reads_the_t_sql(tmp_path, not_run):
     """Microsoft's own parser of SQL Server 2022; one file is wrong on purpose, and is the only one that it names."""
-    program = shutil.which("dotnet")
-    if program is None:
-        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)("not run: dotnet missing")
+    program = shutil.which("dotnet") or not_run("dotnet missing")
     (tmp_path / "Program.cs").write_text(PARSER)
     (tmp_path / "parse.csproj").write_text(PROJECT)
     wrong = tmp_path / "wrong.sql"

@@ -10,9 +10,8 @@ import pytest
 
 from doublehop.data import LAB
 from doublehop.lab import user_secret
-from doublehop.model import Principal, VerdictKind
+from doublehop.model import Principal
 from doublehop.providers.authority import Authority
-from doublehop.pytest_plugin import PROPERTY
 from tests.winrm.authority import certified
 from tests.winrm.guests import Guest, PowerShell
 
@@ -22,13 +21,11 @@ CLIENT = (Path(__file__).parent / "client.py").read_text()
 
 
 @pytest.fixture
-def pwsh(request, pytestconfig):
-    """PowerShell's engine. Without it a test is not run, and counted so by name (decision 2)."""
+def pwsh(not_run):
+    """PowerShell's engine. Without it a test is not run, by name (decision 2)."""
     program = shutil.which("pwsh")
     if program is None:
-        request.node.user_properties.append(
-            (PROPERTY, {"id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": MISSING}))
-        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)(f"not run: {MISSING}")
+        not_run(MISSING)
     return program
 
 

@@ -6,9 +6,7 @@ import pytest
 
 from doublehop import topology as topologies
 from doublehop.errors import HostError, LabError
-from doublehop.model import VerdictKind
 from doublehop.providers import vagrant_guests
-from doublehop.pytest_plugin import PROPERTY
 
 NOWHERE = "hyperv"
 """A provider of Vagrant's that is usable on Windows hosts only."""
@@ -16,12 +14,10 @@ SECRET = "correct horse battery staple"
 
 
 @pytest.fixture(autouse=True)
-def cache(request, pytestconfig, tmp_path, monkeypatch):
-    """A cache folder of the test's own; without Vagrant a test is not run, and counted so by name (decision 2)."""
+def cache(not_run, tmp_path, monkeypatch):
+    """A cache folder of the test's own; without Vagrant a test is not run, by name (decision 2)."""
     if shutil.which("vagrant") is None:
-        request.node.user_properties.append((PROPERTY, {
-            "id": request.node.nodeid, "verdict": str(VerdictKind.NOT_RUN), "reason": "vagrant missing"}))
-        (pytest.fail if pytestconfig.getoption("lab_strict") else pytest.skip)("not run: vagrant missing")
+        not_run("vagrant missing")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("VAGRANT_HOME", str(tmp_path / "home"))
     return tmp_path

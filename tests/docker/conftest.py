@@ -1,7 +1,5 @@
 """What the docker tests share; without an engine each of them is not run, and says what helps."""
 
-import subprocess
-import sys
 
 import docker
 import pytest
@@ -32,14 +30,3 @@ def session():
 @pytest.fixture(scope="session")
 def scenario():
     return catalogue.select(catalogue.load(topologies.load()), ["constrained::listed"])[0]
-
-
-@pytest.fixture(scope="session")
-def doublehop():
-    """Run a doublehop command to its end."""
-
-    def run(*arguments, timeout=240, **options):
-        return subprocess.run([sys.executable, "-m", "doublehop", *arguments], capture_output=True, text=True,
-                              timeout=timeout, check=False, **options)
-
-    return run

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -141,17 +140,10 @@ def _machines_of(engine, name):
 
 
 @pytest.fixture
-def victim(tmp_path):
+def victim(holding):
     """A lab held by a process that is going to be killed."""
-    name = f"victim-{os.getpid()}"
-    process = subprocess.Popen([sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", "docker"],
-                               stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert any(line.strip() == holder.READY for line in process.stdout)
-    yield process, name
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with holding("docker") as held:
+        yield held
 
 
 def test_down_all_removes_what_a_killed_run_left_and_nothing_else(engine, session, victim, doublehop):

@@ -2,24 +2,12 @@
 
 import os
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
 
 from doublehop import holder
 from tests.existing.standing import CA, DEFAULT_SITE, FRONT_END, KDC_LOG, Standing, portal_of
-
-
-@pytest.fixture(scope="session")
-def doublehop():
-    """Run a doublehop command to its end."""
-
-    def run(*arguments, timeout=120, **options):
-        return subprocess.run([sys.executable, "-m", "doublehop", *arguments], capture_output=True, text=True,
-                              timeout=timeout, check=False, **options)
-
-    return run
 
 
 @contextmanager

@@ -41,6 +41,9 @@ def namespaces(pids: set[int]) -> set[str]:
     return found - own
 
 
-def in_use(wanted: set[str]) -> set[str]:
-    """Those of some namespaces that any process of this host is still in."""
-    return namespaces({int(each.name) for each in Path("/proc").glob("[0-9]*")}) & wanted
+def members(wanted: set[str]) -> set[int]:
+    """The processes of this host that are in any of some namespaces, which live as long as one of these does.
+
+    To be asked while the namespaces live: afterwards the kernel gives their numbers to the next who makes one.
+    """
+    return {pid for each in Path("/proc").glob("[0-9]*") if namespaces({pid := int(each.name)}) & wanted}

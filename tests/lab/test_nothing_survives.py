@@ -1,9 +1,6 @@
 """However a lab ends, it leaves no process, mount, namespace or file behind."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,10 +17,9 @@ def _files(temporary):
     return {str(each) for each in [*temporary.iterdir(), *cache.folder().glob("*/*")]}
 
 
-def _gone(family, spaces):
+def _gone(family):
     """The kernel ends and reaps what the runner had started; that takes it a moment."""
     until("the end of every process", 20, lambda: True if not processes.alive(family) else None)
-    until("the end of every namespace", 20, lambda: True if not processes.in_use(spaces) else None)
 
 
 def _mounts():
@@ -33,21 +29,13 @@ def _mounts():
 
 
 @pytest.fixture
-def held(tmp_path):
+def held(holding, tmp_path):
     """A lab held by a process of its own, with all that it started."""
-    name = f"victim-{os.getpid()}"
     before = _files(tmp_path), _mounts()
-    # Whoever started the tests may ignore SIGINT, as a shell does for what it runs in the background.
-    process = subprocess.Popen(["env", "--default-signal=INT", sys.executable, "-m", "doublehop", "hold",
-                                "--name", name, "--lab", "local"],
-                               stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
-    assert process.stdout
-    assert any(line.strip() == holder.READY for line in process.stdout)
-    family = processes.tree(process.pid)
-    yield process, name, family, processes.namespaces(family), before
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with holding("local", TMPDIR=str(tmp_path)) as (process, name):
+        family = processes.tree(process.pid)
+        spaces = processes.namespaces(family)
+        yield process, name, family | processes.members(spaces), spaces, before
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
@@ -60,16 +48,16 @@ def test_nothing_survives_a_runner_that_is_ended_by(held, end, tmp_path):
     process.send_signal(end)
     process.wait(20)
 
-    _gone(family, spaces)
+    _gone(family)
     assert name not in holder.running()
     assert _mounts() == mounts
     assert _files(tmp_path) - files == set()
 
 
 def test_nothing_survives_down(held, doublehop, tmp_path):
-    process, name, family, spaces, (files, _) = held
+    process, name, family, _, (files, _) = held
     done = doublehop("down", "--name", name)
     assert done.returncode == 0, done.stderr
     process.wait(20)
-    _gone(family, spaces)
+    _gone(family)
     assert _files(tmp_path) - files == set()

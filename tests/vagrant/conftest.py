@@ -1,7 +1,5 @@
 """What the Vagrant tests share; without Vagrant or an engine each of them is not run, and says what helps."""
 
-import subprocess
-import sys
 
 import docker
 import pytest
@@ -30,14 +28,3 @@ def session():
     """A session of this test's own."""
     with Session(providers.make("vagrant"), topologies.load(), lambda text: None) as own:
         yield own
-
-
-@pytest.fixture(scope="session")
-def doublehop():
-    """Run a doublehop command to its end."""
-
-    def run(*arguments, timeout=240, **options):
-        return subprocess.run([sys.executable, "-m", "doublehop", *arguments], capture_output=True, text=True,
-                              timeout=timeout, check=False, **options)
-
-    return run

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -131,18 +129,11 @@ def test_a_guest_that_does_not_come_up_takes_everything_along(engine, monkeypatc
 
 
 @pytest.fixture
-def victim(engine):
+def victim(engine, holding):
     """A lab held by a process that is going to be killed; gives that process and the lab's containers."""
-    name = f"vagrant-victim-{os.getpid()}"
-    process = subprocess.Popen([sys.executable, "-m", "doublehop", "hold", "--name", name, "--lab", "vagrant"],
-                               stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert any(line.strip() == holder.READY for line in process.stdout)
-    lines = holder.ask(name)["machines"].values()
-    yield process, [next(each for each in line if each.startswith("doublehop-")) for line in lines]
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with holding("vagrant") as (process, name):
+        lines = holder.ask(name)["machines"].values()
+        yield process, [next(each for each in line if each.startswith("doublehop-")) for line in lines]
 
 
 def test_what_a_killed_run_leaves_is_found_and_removed(engine, victim):

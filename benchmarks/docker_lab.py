@@ -12,8 +12,8 @@ from functools import partial
 
 import docker
 
-from benchmarks.__main__ import ROUNDS, SUBJECT, TOPOLOGY, agree, show, timed
-from doublehop import catalogue, lab, providers
+from benchmarks.timing import ROUNDS, TOPOLOGY, agree, show, subject, timed
+from doublehop import lab, providers
 from doublehop.lab import Lab
 from doublehop.model import Scenario
 from doublehop.providers.docker import CAPABILITIES
@@ -81,7 +81,7 @@ def bare_network() -> Iterator[None]:
 
 def main() -> None:
     """Run the benchmarks of the docker lab."""
-    scenario = catalogue.select(catalogue.load(TOPOLOGY), [SUBJECT])[0]
+    scenario = subject()
     made_from = images()
     rounds = [(ours(scenario), bare(made_from)) for _ in range(ROUNDS)]
     show("docker: containers run", [each[0] for each, _ in rounds], [each[0] for _, each in rounds])

@@ -6,9 +6,8 @@
 import time
 from functools import partial
 
-from benchmarks.__main__ import ROUNDS, SUBJECT, TOPOLOGY, agree, show, timed
 from benchmarks.docker_lab import lab_of
-from doublehop import catalogue
+from benchmarks.timing import ROUNDS, agree, show, subject, timed
 from doublehop.model import Scenario
 
 LABS = 3
@@ -26,7 +25,7 @@ def life(provider: str, scenario: Scenario) -> tuple[float, float, float]:
 
 def main() -> None:
     """Run the benchmarks of Vagrant's lab."""
-    scenario = catalogue.select(catalogue.load(TOPOLOGY), [SUBJECT])[0]
+    scenario = subject()
     life("docker", scenario)  # builds what is missing
     rounds = [(life("vagrant", scenario), life("docker", scenario)) for _ in range(LABS)]
     for number, name in enumerate(("machines run", "to first request", "down")):

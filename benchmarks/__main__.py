@@ -21,10 +21,10 @@ SEED = 1
 DRAWN = 500
 
 
-def everything() -> list[Scenario]:
-    """All scenarios that this lab lacks nothing for."""
+def possible(patterns: Sequence[str]) -> list[Scenario]:
+    """The scenarios of these ids or globs, or all of them, that this lab lacks nothing for."""
     session = Session(providers.make("local"), TOPOLOGY, silent)
-    return [each for each in catalogue.load(TOPOLOGY) if not session.lacks(each)]
+    return [each for each in catalogue.select(catalogue.load(TOPOLOGY), patterns) if not session.lacks(each)]
 
 
 def up_seconds(scenario: Scenario) -> float:
@@ -35,7 +35,7 @@ def up_seconds(scenario: Scenario) -> float:
         return time.perf_counter() - started
 
 
-def warm_up(rounds: int) -> None:
+def warm_up(rounds: int, _: Sequence[Scenario]) -> None:
     """Until the first two-hop request; a bare Samba looks for a prime by chance, so the steadier floor is beside it."""
     scenario = subject()
     with fresh_lab() as standing:
@@ -46,7 +46,7 @@ def warm_up(rounds: int) -> None:
     show("  floor with the lab's group", ours, with_group)
 
 
-def one_scenario(rounds: int) -> None:
+def one_scenario(rounds: int, _: Sequence[Scenario]) -> None:
     """Apply, probe, verdict, take back; three times as many rounds, as each is short."""
     scenario = subject()
     with fresh_lab() as standing:
@@ -64,9 +64,8 @@ def ordinary(scenario: Scenario) -> bool:
                 or any(each.groups + each.domain_local_groups for each in accounts))
 
 
-def whole_catalogue(rounds: int) -> None:
+def whole_catalogue(rounds: int, scenarios: Sequence[Scenario]) -> None:
     """The whole catalogue on two workers, and the part of it that asks for nothing out of the ordinary."""
-    scenarios = everything()
     both = [(shared(scenarios, all_by_harness), shared(scenarios, all_by_hand)) for _ in range(rounds)]
     plain = [number for number, each in enumerate(scenarios) if ordinary(each)]
     for name, chosen in {"whole": range(len(scenarios)), "ordinary": plain}.items():
@@ -100,16 +99,16 @@ def seconds_and_memory(scenarios: Sequence[Scenario], number: int) -> tuple[floa
         return seconds / number, memory() - before
 
 
-def growth(rounds: int) -> None:
+def growth(rounds: int, scenarios: Sequence[Scenario]) -> None:
     """600 scenarios against 60 of the same: neither the time of each nor the memory may grow."""
-    sample = [each for each in everything() if isinstance(each.when, Request) and not each.given.duplicate_spns][:60]
+    sample = [each for each in scenarios if isinstance(each.when, Request) and not each.given.duplicate_spns][:60]
     grown = [(seconds_and_memory(sample, 60), seconds_and_memory(sample, 600)) for _ in range(rounds)]
     show("each of 600, floor: each of 60", [large[0] for _, large in grown], [small[0] for small, _ in grown])
     kept = statistics.median(large[1] for _, large in grown)
     print(f"memory kept after 600 scenarios: {kept:.0f} KiB (median of {len(grown)})", flush=True)
 
 
-def explored(rounds: int) -> None:
+def explored(rounds: int, _: Sequence[Scenario]) -> None:
     """Drawn configurations a second on two workers, and on one beside it; each round draws others."""
     for workers in (WORKERS, 1):
         rates = []
@@ -122,7 +121,7 @@ def explored(rounds: int) -> None:
         print(f"explored a second, {workers} workers: {statistics.median(rates):.1f} (median of {rounds})", flush=True)
 
 
-FIGURES: dict[str, tuple[Callable[[int], None], int]] = {
+FIGURES: dict[str, tuple[Callable[[int, Sequence[Scenario]], None], int]] = {
     "warm-up": (warm_up, 3 * ROUNDS), "scenario": (one_scenario, ROUNDS), "catalogue": (whole_catalogue, 5),
     "growth": (growth, 5), "explore": (explored, 5),
 }
@@ -131,12 +130,14 @@ FIGURES: dict[str, tuple[Callable[[int], None], int]] = {
 @click.command()
 @click.argument("figures", nargs=-1, type=click.Choice(list(FIGURES)), metavar="[FIGURE]...")
 @click.option("--rounds", type=click.IntRange(1), help="How many rounds, in place of each figure's own number.")
-def main(figures: Sequence[str], rounds: int | None) -> None:
+@click.option("--only", multiple=True, metavar="ID|GLOB", help="Of the catalogue, only these scenarios.")
+def main(figures: Sequence[str], rounds: int | None, only: Sequence[str]) -> None:
     """Time the lab: warm-up, scenario, catalogue, growth, explore; all of them unless some are named."""
     up_seconds(subject())  # builds what is missing
+    scenarios = possible(only)
     for name in figures or FIGURES:
         work, usual = FIGURES[name]
-        work(rounds or usual)
+        work(rounds or usual, scenarios)
 
 
 if __name__ == "__main__":

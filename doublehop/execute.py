@@ -112,7 +112,7 @@ def _happen(scenario: Scenario, scope: Scope, lab: Lab, passwords: Mapping[str, 
             each.result()
     undo = _change_after_sign_in(scope, lab, passwords)
     for name, by in given.clocks.items():
-        lab.agents[name].ask("set_clock", by=by)
+        lab.front_end(name).ask("set_clock", by=by)
     if _denies_ntlm(scenario):
         lab.restrict_ntlm(deny=True)
     _cut_off(scope, lab, cut=True)
@@ -135,7 +135,7 @@ def _denies_ntlm(scenario: Scenario) -> bool:
 
 def _cut_off(scope: Scope, lab: Lab, *, cut: bool) -> None:
     for name in scope.given.dc_unreachable_from:
-        lab.agents[name].ask("cut_off", address=scope.address(lab.dc.machine.name), cut=cut)
+        lab.front_end(name).ask("cut_off", address=scope.address(lab.dc.machine.name), cut=cut)
 
 
 def _browsing(scenario: Scenario) -> list[str]:
@@ -149,7 +149,7 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
     given = scenario.given
     pending = [each.send("set_logins", add=_own_logins(scope), remove=_machines_without_login(scope))
                for each in lab.databases]
-    pending += [lab.agents[name].send("set_credential_guard", on=True) for name in given.credential_guard_on]
+    pending += [lab.front_end(name).send("set_credential_guard", on=True) for name in given.credential_guard_on]
     pending += [lab.dc.send("plant_spn", dn=scope.dn(label), spn=scope.fill(spn))
                 for label, spn in given.duplicate_spns.items()]
     pending += [lab.dc.send("forget_aes_keys", dn=scope.dn(label))
@@ -183,7 +183,7 @@ def _take_back(scenario: Scenario, scope: Scope, lab: Lab, undo: list[dict[str, 
             *(lab.client.send("sign_out", principal=scope.principal(each)) for each in _browsing(scenario)),
         ]
         pending += [lab.front_end(name).send("set_proxy") for name in given.proxies]
-        pending += [lab.agents[name].send("set_credential_guard", on=False) for name in given.credential_guard_on]
+        pending += [lab.front_end(name).send("set_credential_guard", on=False) for name in given.credential_guard_on]
         if given.client_hosts:
             pending.append(lab.client.send("set_hosts", hosts={}))
         lab.change(undo)

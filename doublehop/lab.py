@@ -121,7 +121,6 @@ class Lab:
     has: frozenset[Need]
     machines: dict[str, Machine]
     agents: dict[str, Agent]
-    starting: dict[str, "Pending"] = field(repr=False)
     secrets: dict[str, Secret]
     add: Callable[[Topology], Mapping[str, Machine]] = field(repr=False)
     kind: Kind = REFERENCE
@@ -214,14 +213,15 @@ class Lab:
             self.client.ask("reconnect")
 
     def front_end(self, name: str) -> Agent:
-        """The agent of a web server, once that stands; others' agents as they are."""
-        if name in self.starting:
-            self.starting.pop(name).result()
+        """The agent of a web server, which is started when it is first asked for; others' agents as they are."""
+        if name not in self.agents:
+            self.agents[name] = Agent(self.machines[name])
+            self.agents[name].ask("start", **self.started[name])
         return self.agents[name]
 
     def wait_for_all(self) -> "Lab":
         """The same lab, once every machine stands."""
-        for name in [*self.starting]:
+        for name in self.started:
             self.front_end(name)
         return self
 
@@ -277,7 +277,7 @@ def provision(machine: Machine, topology: Topology) -> None:
 def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = REFERENCE) -> Iterator[Lab]:
     """Bring a lab up, with front ends of a kind; leaving the context takes it down.
 
-    Web servers but the first start while the others are used already: few scenarios ask them anything.
+    Web servers but the first start when they are first asked for, which few scenarios do.
     """
     with provider.up(topology, provision, progress) as site:
         topology, machines = site.topology, dict(site.machines)
@@ -286,40 +286,47 @@ def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = 
             for name in topology.of(Role.FRONT_END):
                 dotnet.bring(machines[name], "core", dotnet.ASPNETCORE)
         try:
-            later = topology.of(Role.FRONT_END)[1:]
-            for name in [each for each in machines if each not in later]:
-                agents[name] = Agent(machines[name])
             progress("starting the domain")
-            secrets_made, arguments = _start(topology, agents, kind)
-            agents |= {name: Agent(machines[name]) for name in later}
-            starting = {name: agents[name].send("start", **arguments[name]) for name in later}
+            passwords = {ADMINISTRATOR: new_password(),
+                         **{f"{each.upper()}$": new_password() for each in topology.members}}
+            about = _prepared(topology, machines, agents, passwords)
+            secrets_made, arguments = _start(topology, agents, kind, passwords, about)
             yield Lab(
                 topology=topology, provider=provider.name, versions=provider.versions(topology),
                 has=provider.offers - releases.lacking(topology).keys(),
-                machines=machines, agents=agents, starting=starting, secrets=secrets_made, started=arguments,
-                add=site.add, kind=kind,
+                machines=machines, agents=agents, secrets=secrets_made, started=arguments, add=site.add, kind=kind,
             )
         finally:
             for each in agents.values():
                 each.close()
 
 
-def _start(topology: Topology, agents: Mapping[str, Agent],
-           kind: Kind) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
+def _prepared(topology: Topology, machines: Mapping[str, Machine], agents: dict[str, Agent],
+              passwords: Mapping[str, str]) -> Mapping[str, Any]:
+    """Have the domain controller get ready for these passwords, and load the other agents meanwhile.
+
+    They load one after the other: what all wait for is the domain controller, which needs a processor for itself.
+    Gives what the domain controller says of its domain.
+    """
+    dc, later = topology.only(Role.DOMAIN_CONTROLLER), topology.of(Role.FRONT_END)[1:]
+    agents[dc] = Agent(machines[dc])
+    preparing = agents[dc].send("prepare", **topology.place(dc), host=dc, realm=topology.realm,
+                                domain=topology.domain, passwords=passwords)
+    for name in [each for each in machines if each not in {dc, *later}]:
+        agents[name] = Agent(machines[name])
+        agents[name].ask("ready")
+    about: Mapping[str, Any] = preparing.result()
+    return about
+
+
+def _start(topology: Topology, agents: Mapping[str, Agent], kind: Kind, passwords: Mapping[str, str],
+           about: Mapping[str, Any]) -> tuple[dict[str, Secret], dict[str, dict[str, Any]]]:
     """Start the services of these machines, in parallel where one does not need the other.
 
     Gives the secrets made, and what each machine of the topology is started with.
     """
     dc, client = topology.only(Role.DOMAIN_CONTROLLER), topology.only(Role.CLIENT)
     sql = topology.only(Role.BACK_END)
-    passwords = {ADMINISTRATOR: new_password()} | {f"{each.upper()}$": new_password() for each in topology.members}
-    prefix = topology.network.prefixlen
-
-    def where(name: str) -> dict[str, Any]:
-        return {"address": str(topology.machines[name].address), "prefix": prefix}
-
-    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=topology.realm, domain=topology.domain,
-                           passwords=passwords)
     versions = about["versions"]
     own = {each: computer_secret(topology, each, versions[f"{each.upper()}$"], passwords[f"{each.upper()}$"])
            for each in topology.members}
@@ -329,16 +336,16 @@ def _start(topology: Topology, agents: Mapping[str, Agent],
     domain = {"domain": topology.domain, "realm": topology.realm, "sid": about["sid"]}
     arguments: dict[str, dict[str, Any]] = {dc: {"address": str(topology.machines[dc].address)}}
     for each in topology.of(Role.FRONT_END):
-        arguments[each] = {**where(each), "account": own[each].as_key(), "back_ends": back_ends,
+        arguments[each] = {**topology.place(each), "account": own[each].as_key(), "back_ends": back_ends,
                            "dc": str(topology.machines[dc].address), "front_end": kind.name,
                            "domain": domain | {"smb_conf": topology.member_conf(each)}}
     own_accounts = [each.account for each in own.values()]
     key = own[sql].as_key()
     del key["name"]
-    arguments[sql] = {**where(sql), "realm": topology.realm, "others": [across.realm], **key,
+    arguments[sql] = {**topology.place(sql), "realm": topology.realm, "others": [across.realm], **key,
                       "logins": sorted(own_accounts)}
     arguments[client] = {
-        **where(client), "dc": str(topology.machines[dc].address),
+        **topology.place(client), "dc": str(topology.machines[dc].address),
         "administrator": f"{ADMINISTRATOR}@{topology.dns}", "password": passwords[ADMINISTRATOR],
     }
     for pending in [agents[name].send("start", **arguments[name]) for name in agents]:

@@ -3,7 +3,6 @@
 Most runs never do, and cost as much as if it did not exist. Once there it stays as long as the lab.
 """
 
-from typing import Any
 
 from doublehop.directory import encryption_bits
 from doublehop.lab import ADMINISTRATOR, Agent, Lab, computer_secret, new_password
@@ -24,12 +23,9 @@ def bring_up(lab: Lab) -> None:
     agents = {name: Agent(machine) for name, machine in machines.items()}
     lab.agents.update(agents)
 
-    def where(name: str) -> dict[str, Any]:
-        return {"address": str(across.machines[name].address), "prefix": across.network.prefixlen}
-
     account = f"{sql.upper()}$"
     passwords = {ADMINISTRATOR: new_password(), account: new_password()}
-    about = agents[dc].ask("prepare", **where(dc), host=dc, realm=across.realm, domain=across.domain,
+    about = agents[dc].ask("prepare", **across.place(dc), host=dc, realm=across.realm, domain=across.domain,
                            passwords=passwords)
     secret = new_password() + new_password()
     own = {"dns": lab.topology.dns, "netbios": lab.topology.domain, "sid": lab.dc.ask("domain_sid")}
@@ -41,7 +37,7 @@ def bring_up(lab: Lab) -> None:
     del key["name"]
     started = [
         agents[dc].send("start", address=str(across.machines[dc].address)),
-        agents[sql].send("start", **where(sql), realm=lab.topology.realm, others=[across.realm], **key,
+        agents[sql].send("start", **across.place(sql), realm=lab.topology.realm, others=[across.realm], **key,
                          logins=[f"{each.upper()}$" for each in lab.topology.members]),
     ]
     for pending in started:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -182,6 +183,10 @@ class Topology:
     def fqdn(self, machine: str) -> str:
         """A machine's full name."""
         return self.named.hosts.get(machine) or f"{machine}.{self.dns}"
+
+    def place(self, machine: str) -> dict[str, Any]:
+        """What an agent is told to give its machine its address."""
+        return {"address": str(self.machines[machine].address), "prefix": self.network.prefixlen}
 
     def only(self, role: Role) -> str:
         """The name of the first machine of a role."""

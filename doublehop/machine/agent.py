@@ -21,7 +21,8 @@ POLL_SECONDS = 0.005
 
 
 def serve(operations: Mapping[str, Operation]) -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until standard input ends; every agent can say that it is `ready`, its modules being loaded."""
+    operations = {"ready": lambda: None, **operations}
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library or child prints must not mix with the answers

@@ -10,9 +10,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-import psycopg
-from psycopg import sql
+import psycopg2
+from psycopg2 import sql
 
 from doublehop.machine.agent import bring_up_network, cut_off, make_keytab, maps_user, run, serve, until
 
@@ -23,7 +24,7 @@ SOCKETS = Path("/run/postgresql")
 KEYTAB = Path("/state/sql.keytab")
 PORT = 1433
 
-_administrator: list["psycopg.Cursor"] = []
+_administrator: list[Any] = []
 
 
 def _as_postgres() -> tuple[str, ...]:
@@ -77,7 +78,8 @@ def start(*, address: str, prefix: int, principal: str, salt: str, kvno: int, pa
     server = [*_as_postgres(), str(BINARIES / "postgres"), "-D", str(DATA), *settings]
     subprocess.Popen(server, stdin=subprocess.DEVNULL)
     until("PostgreSQL", 30, lambda: _ready() or None)
-    connection = psycopg.connect(host=str(SOCKETS), port=PORT, user="postgres", dbname="postgres", autocommit=True)
+    connection = psycopg2.connect(host=str(SOCKETS), port=PORT, user="postgres", dbname="postgres")
+    connection.autocommit = True
     _administrator.append(connection.cursor())
     set_logins(add=logins, remove=[])
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import gssapi
-from pydantic import TypeAdapter
+import msgspec
 
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
 from doublehop.machine import agent, certificates, member
@@ -23,7 +23,6 @@ from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
 
 CONFIGURE_SECONDS = 30
-READ_FRONT_END = TypeAdapter(FrontEnd)
 
 _loop = asyncio.new_event_loop()
 FRONT_ENDS: dict[str, type[Server] | type[Kestrel]] = {"reference": Server, "aspnetcore": Kestrel}
@@ -65,7 +64,7 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     unlocked |= {name: _unlock_managed(**each) for name, each in (managed or {}).items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), login_of(each["principal"]))
                  for name, each in fixed.items()}
-    front_end = READ_FRONT_END.validate_python(config)
+    front_end = msgspec.convert(config, FrontEnd)
     secure = any(parse_binding(text).protocol == HTTPS for site in front_end.sites.values() for text in site.bindings)
     certificate = Certificate(certificates.for_a_server(), certificates.end_point()) if secure else None
     _in_loop(_running["server"].configure(front_end, unlocked, signed_in, pages, certificate))

@@ -178,7 +178,7 @@ class Agent:
     """A Windows machine's agent: requests are done one after the other on a thread of their own."""
 
     def __init__(self, guest: Guest, domain: Domain) -> None:
-        self._does: Mapping[str, Callable[..., Any]] = OPERATIONS[guest.role](guest, domain)
+        self._does: Mapping[str, Callable[..., Any]] = {"ready": lambda: None, **OPERATIONS[guest.role](guest, domain)}
         self._name = guest.name
         self._worker = ThreadPoolExecutor(1, guest.name)
         self._answers: deque[tuple[float, Future[dict[str, Any]]]] = deque()

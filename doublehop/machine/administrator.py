@@ -97,6 +97,12 @@ def about(*, base_dn: str, accounts: list[str]) -> dict[str, Any]:
     return {"sid": directory.sid(base_dn), "versions": versions}
 
 
+def sweep(*, base_dn: str) -> list[str]:
+    """Delete what earlier runs left in a directory that outlives its lab, DNS records too; gives the DNs."""
+    swept: list[str] = _directory["admin"].sweep([base_dn, f"DC=DomainDnsZones,{base_dn}"])
+    return swept
+
+
 if __name__ == "__main__":
     serve({"start": start, "reconnect": reconnect, "administer": administer, "change": change, "attempt": attempt,
-           "read": read, "about": about})
+           "read": read, "about": about, "sweep": sweep})

@@ -25,6 +25,10 @@ KEY_VERSION = "msDS-KeyVersionNumber"
 ACCESS_ALLOWED = 0
 DACL_ONLY = 4
 """Read and write the access control list of a descriptor without its owner (MS-ADTS 3.1.1.3.4.1.11)."""
+MADE_HERE = "made by doublehop for a scenario"
+"""The description of every entry that a change adds: in a directory that outlives its lab it tells them apart."""
+SWEPT_AT_ONCE = 500
+"""Entries of one page of an answer; Windows gives no more than 1,000 (MS-ADTS 3.1.1.3.4.6, MaxPageSize)."""
 ACT_ON_BEHALF = "msDS-AllowedToActOnBehalfOfOtherIdentity"
 
 
@@ -109,8 +113,21 @@ class Directory:
 
     def _add(self, change: Change) -> list[Change]:
         attributes = {name: [_value(each) for each in values] for name, values in change["attributes"].items()}
-        self._connection.add(change["dn"], attributes=attributes)
+        self._connection.add(change["dn"], attributes={**attributes, "description": [MADE_HERE]})
         return [{"do": "delete", "dn": change["dn"]}]
+
+    def sweep(self, bases: list[str]) -> list[str]:
+        """Delete every entry below these bases that a change has added, of whichever run; gives their DNs.
+
+        Nobody knows the passwords of an earlier run's accounts. What is below another entry goes before it.
+        """
+        pages = (self._connection.extend.standard.paged_search(
+            base, f"(description={MADE_HERE})", attributes=[], paged_size=SWEPT_AT_ONCE, generator=False)
+            for base in bases)
+        found = sorted((str(each["dn"]) for page in pages for each in page if "dn" in each), key=len, reverse=True)
+        for each in found:
+            self._connection.delete(each)
+        return found
 
     def _add_once(self, change: Change) -> list[Change]:
         """Add entries that stay for as long as the directory does, unless they are there."""

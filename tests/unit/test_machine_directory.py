@@ -98,7 +98,8 @@ CHANGES = [ADD, ADD_SPN, DROP_SPN, ALLOW]
 
 def test_changes_are_carried_out(lab_directory, entries):
     lab_directory.apply(CHANGES)
-    assert entries.content["CN=new"] == {"cn": [b"new"], "raw": [b"\0\1"]}
+    assert entries.content["CN=new"] == {
+        "cn": [b"new"], "raw": [b"\0\1"], "description": [directory.MADE_HERE]}
     assert entries.content["CN=web1"] == {
         "servicePrincipalName": [b"HTTP/web1"], directory.ACT_ON_BEHALF: [allowing([POOL])]}
 

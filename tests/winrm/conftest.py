@@ -9,6 +9,7 @@ import pypsrp
 import pytest
 
 from doublehop.data import LAB
+from doublehop.directory import modify
 from doublehop.lab import user_secret
 from doublehop.model import Principal
 from doublehop.providers.authority import Authority
@@ -52,6 +53,8 @@ class Guests:
             return lab.secrets[f"{name.upper()}$"]
         label = f"winrm-{name}"
         directory.add(accounts={label: Principal(spns=spns)})
+        # A run sweeps away what its predecessors added; this one is the machine's, as its computer account would be.
+        lab.change([modify(self._bench.scope.dn(label), "replace", "description", ["a computer account's stand-in"])])
         (kvno,) = directory.read(label, "msDS-KeyVersionNumber")["msDS-KeyVersionNumber"]
         return user_secret(lab.topology, directory.account(label), int(kvno), self._bench.passwords[label])
 

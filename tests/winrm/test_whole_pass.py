@@ -17,13 +17,14 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from doublehop import kdclog, providers
+from doublehop import catalogue, directory, kdclog, providers
 from doublehop import lab as labs
 from doublehop import topology as topologies
 from doublehop.codes import KrbError
 from doublehop.data import FIXTURES, LAB
 from doublehop.lab import user_secret
 from doublehop.providers.windows_agents import SQL_SERVER
+from doublehop.scope import scope_of
 from tests.winrm.model import Windows
 
 pytestmark = pytest.mark.delegation
@@ -184,7 +185,16 @@ WORKS, FAILS = "constrained::listed", "constrained::empty-list"
 LISTED = "msDS-AllowedToDelegateTo"
 
 
-def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
+@pytest.fixture
+def leftovers(lab):
+    """What a killed run of the same scenario left in the directory: accounts whose passwords nobody knows, and DNS."""
+    (scenario,) = catalogue.select(catalogue.load(lab.topology), [WORKS])
+    scope = scope_of(scenario.id, scenario.given, lab.topology)
+    lab.change(directory.plan(scope, {label: labs.new_password() for label in ("alice", "pool")}))
+    return {label: lab.client.ask("read", dn=scope.dn(label), attributes=["objectSid"]) for label in ("alice", "pool")}
+
+
+def test_two_scenarios_from_up_to_down(models, begin, lab, guests, leftovers):
     """The database sees the user; and nobody, where one leaf is changed, and that in the directory alone."""
     go_on, step = begin(WORKS, FAILS)
     step = until(step, "provisioned", go_on, models)
@@ -202,6 +212,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests):
     for listed, error in ((["MSSQLSvc/sql1.doublehop.test"], ""), ([], "KDC_ERR_BADOPTION")):
         step = until(go_on({}), "applied", go_on, models)
         pool = step["accounts"]["pool"]
+        assert lab.client.ask("read", dn=pool["dn"], attributes=["objectSid"]) != leftovers["pool"], "a new account"
         is_applied(models, lab, pool, listed)
         step = until(go_on({}), "observed", go_on, models)
         assert step["verdict"]["kind"] == "agreed", step

@@ -7,10 +7,11 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 
+import dacite
 import gssapi
-import msgspec
 
 from doublehop.frontend import HTTPS, FrontEnd, parse_binding
 from doublehop.machine import agent, certificates, member
@@ -23,6 +24,8 @@ from doublehop.machine.iis.server import Certificate, Machine, Server
 from doublehop.machine.proxy import ReverseProxy
 
 CONFIGURE_SECONDS = 30
+FROM_JSON = dacite.Config(cast=[Enum, tuple], strict=True)
+"""How a record is read from JSON, which has neither; no key may be unknown."""
 
 _loop = asyncio.new_event_loop()
 FRONT_ENDS: dict[str, type[Server] | type[Kestrel]] = {"reference": Server, "aspnetcore": Kestrel}
@@ -64,7 +67,7 @@ def configure(*, config: dict[str, Any], accounts: dict[str, dict[str, Any]], fi
     unlocked |= {name: _unlock_managed(**each) for name, each in (managed or {}).items()}
     signed_in = {name: Outgoing(keys.sign_in(**each), login_of(each["principal"]))
                  for name, each in fixed.items()}
-    front_end = msgspec.convert(config, FrontEnd)
+    front_end = dacite.from_dict(FrontEnd, config, FROM_JSON)
     secure = any(parse_binding(text).protocol == HTTPS for site in front_end.sites.values() for text in site.bindings)
     certificate = Certificate(certificates.for_a_server(), certificates.end_point()) if secure else None
     _in_loop(_running["server"].configure(front_end, unlocked, signed_in, pages, certificate))

@@ -10,9 +10,10 @@ from multiprocessing import get_context
 
 from benchmarks.by_hand import hops_by_hand
 from benchmarks.timing import agree, fresh_lab, subject, timed
+from doublehop import partner
 from doublehop.execute import applied
 from doublehop.lab import Lab
-from doublehop.model import Scenario
+from doublehop.model import Need, Scenario
 
 WORKERS = 2
 Work = Callable[[Sequence[Scenario], Lab], list[float]]
@@ -40,7 +41,9 @@ def shared(scenarios: Sequence[Scenario], work: Work) -> list[float]:
 
 
 def one_part(scenarios: Sequence[Scenario], work: Work) -> list[float]:
-    """One worker's part in a lab of its own, whose coming up is not counted."""
+    """One worker's part in a lab of its own, whose coming up is not counted, nor that of a second domain."""
     with fresh_lab() as running:
         running.wait_for_all()
+        if any(Need.TRUST in each.needs for each in scenarios):
+            partner.bring_up(running)
         return work(scenarios, running)

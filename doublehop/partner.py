@@ -3,7 +3,6 @@
 Most runs never do, and cost as much as if it did not exist. Once there it stays as long as the lab.
 """
 
-
 from doublehop.directory import encryption_bits
 from doublehop.lab import ADMINISTRATOR, Agent, Lab, computer_secret, new_password
 from doublehop.model import Role, Trust

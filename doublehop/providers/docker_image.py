@@ -31,18 +31,26 @@ def machine_image(engine: docker.DockerClient, spec: ImageSpec, progress: Progre
         if found is None:
             base = _base(engine, spec, progress)
             progress(f"building the docker image from {base} (once)")
-            try:
-                engine.images.build(path=str(LAB), dockerfile=str(DOCKERFILE.relative_to(LAB)), tag=tag,
-                                    buildargs=_arguments(spec, base), rm=True, forcerm=True)
-            except BuildError as failure:
-                said = "".join(each.get("stream", "") for each in failure.build_log).splitlines()[-15:]
-                raise LabError("the docker image could not be built:\n" + "\n".join([*said, str(failure)])) from failure
-            found = engine.images.get(tag).id
+            found = build(engine, spec, base, tag)
         engine.api.tag(found, f"{REPOSITORY}/machine", spec.release, force=True)  # for compose.yaml
         if not _versions_file(spec).exists():
             status = engine.containers.run(tag, ["cat", "/var/lib/dpkg/status"], remove=True, network_mode="none")
             _versions_file(spec).write_text(json.dumps(image.versions_in(status.decode())))
     return found
+
+
+def build(engine: docker.DockerClient, spec: ImageSpec, base: str, tag: str) -> str:
+    """Run the Dockerfile on a base; gives the image's id.
+
+    Raises LabError with the last that the build said.
+    """
+    try:
+        engine.images.build(path=str(LAB), dockerfile=str(DOCKERFILE.relative_to(LAB)), tag=tag,
+                            buildargs=_arguments(spec, base), rm=True, forcerm=True)
+    except BuildError as failure:
+        said = "".join(each.get("stream", "") for each in failure.build_log).splitlines()[-15:]
+        raise LabError("the docker image could not be built:\n" + "\n".join([*said, str(failure)])) from failure
+    return str(engine.images.get(tag).id)
 
 
 def _arguments(spec: ImageSpec, base: str) -> dict[str, str]:
@@ -69,13 +77,19 @@ def _base(engine: docker.DockerClient, spec: ImageSpec, progress: Progress) -> s
             _check_mmdebstrap(spec)
             root = image.built(spec, progress)
             progress("no image registry answers: taking the local lab's root filesystem for a base (once)")
-            with image.as_tar(root) as stream:
-                answer = engine.api.import_image_from_stream(stream)
-            # Podman takes no tag here and tags what has a name as the latest, so it gets its name afterwards.
-            made = json.loads(answer.splitlines()[-1])["status"]
-            engine.api.tag(made, f"{REPOSITORY}/base", image.key(spec))
+            bring_root(engine, root, image.key(spec))
         return own
     return public
+
+
+def bring_root(engine: docker.DockerClient, root: Path, tag: str) -> str:
+    """Make an image of a root filesystem, as the base of this tag; gives its id."""
+    with image.as_tar(root) as stream:
+        answer = engine.api.import_image_from_stream(stream)
+    # Podman takes no tag here and tags what has a name as the latest, so it gets its name afterwards.
+    made = str(json.loads(answer.splitlines()[-1])["status"])
+    engine.api.tag(made, f"{REPOSITORY}/base", tag)
+    return made
 
 
 def _check_mmdebstrap(spec: ImageSpec) -> None:

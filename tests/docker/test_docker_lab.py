@@ -62,6 +62,15 @@ def test_containers_have_few_rights_and_no_way_out(engine, session):
         assert (done.code, done.stdout) == (0, ""), "no machine has a way out of its network"
 
 
+def test_a_domain_controller_of_another_release(doublehop):
+    """Samba 4.17 lets no account write its own list, and 4.22 does: the second agrees only with the departure there."""
+    asked = ("constrained::listed", "rights::resource-based-by-the-account")
+    done = doublehop("run", "--lab=docker", "--lab-dc=bookworm", *asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 agreed, 0 disagreed, 0 broken, 0 not run" in done.stdout
+    assert "insufficientAccessRights" in done.stdout
+
+
 def test_this_host_has_no_address_on_the_labs_network(session):
     network = session.lab().topology.network
     routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout

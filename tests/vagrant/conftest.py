@@ -1,6 +1,5 @@
 """What the Vagrant tests share; without Vagrant or an engine each of them is not run, and says what helps."""
 
-
 import docker
 import pytest
 

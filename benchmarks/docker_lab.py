@@ -48,7 +48,7 @@ def images() -> dict[str, str]:
 def bare(made_from: dict[str, str]) -> tuple[float, float]:
     """The same containers by `docker run` side by side, then `samba` in one of them until the KDC's port is open."""
     options = ["--cap-drop=ALL", *(f"--cap-add={each}" for each in CAPABILITIES), "--rm", f"--network={BARE}",
-               *(f"--tmpfs={each}:exec,mode=755" for each in WRITABLE),
+               *(f"--tmpfs={path}:{options}" for path, options in WRITABLE.items()),
                *(f"--env={name}={value}" for name, value in ENVIRONMENT.items())]
     with bare_network():
         started = time.perf_counter()

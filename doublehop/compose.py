@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from doublehop import topology as topologies
 from doublehop.model import Role
 from doublehop.providers.docker import CAPABILITIES, LABEL, SYSCTLS
-from doublehop.providers.image import ENVIRONMENT, WRITABLE
+from doublehop.providers.image import ENVIRONMENT, IN_MEMORY, WRITABLE
 from doublehop.topology import Topology
 
 SCENARIO = "constrained::listed"
@@ -42,7 +42,8 @@ def _shared(topology: Topology) -> Iterator[str]:
     yield from ("    args:", f"      BASE: debian:{topology.image.release}-slim")
     yield from ("  cap_drop: [ALL]", "  security_opt: [no-new-privileges]", f"  labels: {{{LABEL}: compose}}")
     yield from ("  environment:", *(f"    {name}: {json.dumps(value)}" for name, value in ENVIRONMENT.items()))
-    yield from ("  tmpfs:", *(f"    - {each}:exec,mode=755" for each in (*WRITABLE, "/snapshot")))
+    folders = {**WRITABLE, "/snapshot": IN_MEMORY}
+    yield from ("  tmpfs:", *(f"    - {path}:{options}" for path, options in folders.items()))
     yield from ("  volumes:", "    - doors:/doors")
     yield from (f"    - ./{each}:{CODE}/{each}:ro" for each in ("doublehop", "fixtures", "lab"))
     yield from ("", "x-machine: &machine", "  <<: *container", f"  cap_add: [{', '.join(CAPABILITIES)}]")

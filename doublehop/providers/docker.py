@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from ipaddress import IPv4Network
 
 import docker
@@ -205,7 +204,8 @@ def _network_at(engine: docker.DockerClient, lab: str, subnet: IPv4Network) -> N
 def _remove(engine: docker.DockerClient, lab: str) -> None:
     """Remove everything of one lab that is still there."""
     mine = {"label": f"{LABEL}={lab}"}
-    containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
+    # Sparse: nothing is asked about each of them, which may be gone by then.
+    containers = engine.containers.list(all=True, filters=mine, sparse=True)
     with ThreadPoolExecutor(len(containers) or 1) as pool:
         for each in [pool.submit(_end, each) for each in containers]:
             each.result()
@@ -220,9 +220,7 @@ def _end(container: Container) -> None:
         container.remove(force=True, v=True)
     except NotFound:
         return
-    except APIError as failure:
-        if failure.status_code != HTTPStatus.CONFLICT:
-            raise
+    except APIError:  # which Docker calls a conflict, and Podman an internal error
         with suppress(NotFound):
             container.wait(condition="removed", timeout=SECONDS_TO_START)
 
@@ -273,7 +271,7 @@ class Wires:
             host_config=api.create_host_config(
                 auto_remove=True, cap_drop=["ALL"], cap_add=list(CAPABILITIES), sysctls=SYSCTLS,
                 network_mode=self.network.name, security_opt=["no-new-privileges"],
-                tmpfs=dict.fromkeys(WRITABLE, "exec,mode=755"),
+                tmpfs=WRITABLE,
             ),
             networking_config=NetworkingConfig(
                 {self.network.name: EndpointConfig(api.api_version, ipv4_address=str(spec.address))}),

@@ -18,8 +18,13 @@ ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin", "LANG": "C.UTF-8", "HOME": "/root",
     "PYTHONPATH": "/opt/doublehop", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
 }
-WRITABLE = ("/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root")
-"""Folders in memory: what a machine writes there goes with it."""
+IN_MEMORY = "exec,mode=755"
+WRITABLE = {
+    **dict.fromkeys(("/run", "/var/log", "/var/lib/samba", "/var/cache", "/state", "/root"), IN_MEMORY),
+    **dict.fromkeys(("/tmp", "/var/tmp"), "exec,mode=1777"),
+}
+"""Folders in memory: what a machine writes there goes with it. The options are for containers, where Podman does not
+take the mode of the folder below, as Docker does; PostgreSQL's replay cache is in `/var/tmp`."""
 DC_SAMBA = "Samba of the domain controllers"
 """How it is called where these are of another release than the other machines."""
 SHOWN_PACKAGES = {"samba": "Samba", "postgresql-17": "PostgreSQL", "libkrb5-3": "MIT krb5"}

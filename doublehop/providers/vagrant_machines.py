@@ -11,7 +11,7 @@ from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.model import Role
 from doublehop.providers.docker import CAPABILITIES, LABEL
-from doublehop.providers.image import ENVIRONMENT, WRITABLE
+from doublehop.providers.image import ENVIRONMENT, IN_MEMORY, WRITABLE
 from doublehop.topology import MachineSpec, Topology
 
 PATH = LAB / "vagrant" / "machines.json"
@@ -36,11 +36,12 @@ def _described(topology: Topology) -> dict[str, Any]:
         "linux": {
             "image": f"doublehop/machine:{topology.image.release}",
             "dockerfile": "docker/Dockerfile", "base": f"debian:{topology.image.release}-slim",
-            "label": LABEL, "capabilities": list(CAPABILITIES), "tmpfs": list(WRITABLE), "environment": ENVIRONMENT,
+            "label": LABEL, "capabilities": list(CAPABILITIES), "environment": ENVIRONMENT,
+            "tmpfs": [f"{path}:{options}" for path, options in WRITABLE.items()],
             "first_program": ["sh", "-c", FIRST_PROGRAM],
             "by_hand": {
                 "network": str(topology.for_vagrant.network), "scenario": SCENARIO, "code": CODE,
-                "folders": ["doublehop", "fixtures", "lab"], "tmpfs": "/snapshot", "doors": "/doors",
+                "folders": ["doublehop", "fixtures", "lab"], "tmpfs": f"/snapshot:{IN_MEMORY}", "doors": "/doors",
                 "first_program": [*DOOR, "keep"], "standing": ["python3", "-m", "doublehop.standing"],
             },
         },

@@ -51,7 +51,7 @@ def test_containers_are_those_of_the_docker_provider(topology, text):
     assert f"cap_add: [{', '.join(docker.CAPABILITIES)}]" in text
     assert "cap_drop: [ALL]" in text and "security_opt: [no-new-privileges]" in text
     assert all(f"    {name}: \"{value}\"\n" in text for name, value in ENVIRONMENT.items())
-    assert all(f"    - {each}:exec,mode=755\n" in text for each in WRITABLE)
+    assert all(f"    - {path}:{options}\n" in text for path, options in WRITABLE.items())
     assert text.count(f"{docker.LABEL}: compose") == 3, "containers, network and volume"
 
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
@@ -88,6 +88,16 @@ class Guest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Media:
+    """Where an edition of SQL Server is fetched: the address of the program that does it, and its kind of media."""
+
+    __pydantic_config__ = STRICT
+
+    url: str
+    media: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Windows:
     """What Vagrant makes of the machines where they run Windows: the choices, and which is taken by default."""
 
@@ -96,7 +106,8 @@ class Windows:
     server: str = ""
     client: str = ""
     sql: str = ""
-    sql_editions: tuple[str, ...] = ()
+    sql_editions: dict[str, Media] = field(default_factory=dict)
+    hosting_bundle: str = ""
     boxes: Boxes = field(default_factory=Boxes)
     guests: dict[str, Guest] = field(default_factory=dict)
 
@@ -281,8 +292,9 @@ def _check(topology: Topology, path: str) -> None:
 
 def _check_windows(topology: Topology, path: str) -> None:
     windows = topology.windows
-    choices = {"server": (windows.server, windows.boxes.server), "client": (windows.client, windows.boxes.client),
-               "sql": (windows.sql, windows.sql_editions)}
+    choices: dict[str, tuple[str, Collection[str]]] = {
+        "server": (windows.server, windows.boxes.server), "client": (windows.client, windows.boxes.client),
+        "sql": (windows.sql, windows.sql_editions)}
     for key, (chosen, known) in choices.items():
         if chosen and chosen not in known:
             raise InputError(path, f"windows.{key}: expected one of {', '.join(known)}, not {chosen!r}")

@@ -34,6 +34,8 @@ PROVISION_SECONDS = 3600
 COMMAND_SECONDS = 300
 NOT_MADE = "not_created"
 DESCRIBED = LAB / "vagrant" / "machines.json"
+OPTIONS = LAB / "vagrant" / "options.json"
+SQL_OPTION = "DOUBLEHOP_WINDOWS_SQL"
 DOCUMENT = "C:/doublehop-document.json"
 SECRETS_FILE = "secrets.json"
 GO_ON = f"""\
@@ -130,6 +132,17 @@ def described() -> Mapping[str, Any]:
     return found
 
 
+def with_options(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with the edition of SQL Server that the user's options choose.
+
+    All other options are the Vagrantfile's, which has refused a wrong one before this is asked.
+    """
+    options: dict[str, Any] = json.loads(OPTIONS.read_text()) if OPTIONS.exists() else {}
+    windows = described["windows"]
+    chosen = os.environ.get(SQL_OPTION) or options.get(SQL_OPTION) or windows["sql"]
+    return {**described, "windows": {**windows, "sql": chosen}}
+
+
 REMAKE = "run python -m doublehop.providers.vagrant_machines > lab/vagrant/machines.json"
 
 
@@ -167,6 +180,7 @@ def brought_up(kind: str, topology: Topology, progress: Progress) -> Access:
         if not (folder / SECRETS_FILE).exists():
             shutil.rmtree(folder)  # nothing was ever made
         raise
+    file = with_options(file)
     known = kept_secrets(folder, states)
     progress(f"vagrant up --provider={kind} (once, with downloads: an hour or two)")
     try:

@@ -68,8 +68,9 @@ def _windows(topology: Topology) -> dict[str, Any]:
         kind = "client" if topology.machines[name].role is Role.CLIENT else "server"
         box = kinds[kind][windows.client if kind == "client" else windows.server]
         guests[name] = {"kind": kind, "box": box.box, "version": box.version, "memory": size.memory, "cpus": size.cpus}
-    return {"server": windows.server, "client": windows.client, "sql": windows.sql,
-            "sql_editions": list(windows.sql_editions), "guests": guests, "boxes": boxes}
+    editions = {name: {"url": each.url, "media": each.media} for name, each in windows.sql_editions.items()}
+    return {"server": windows.server, "client": windows.client, "sql": windows.sql, "sql_editions": editions,
+            "hosting_bundle": windows.hosting_bundle, "guests": guests, "boxes": boxes}
 
 
 if __name__ == "__main__":

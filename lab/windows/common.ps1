@@ -91,11 +91,22 @@ function Set-RegistryValue {
     Add-Change "registry: $Path $Name = $Value"
 }
 
+function New-Folder {
+    # Make a folder where it is missing.
+    param([string]$Path)
+    if (-not (Test-Path -LiteralPath $Path)) { $null = New-Item -Path $Path -ItemType Directory -Force }
+}
+
+function Remove-Folder {
+    # Remove a folder with what is in it, where there is one.
+    param([string]$Path)
+    if (Test-Path -LiteralPath $Path) { Remove-Item -LiteralPath $Path -Recurse -Force }
+}
+
 function Set-TextFile {
     # Give a file its text, in a folder that is made when missing.
     param([string]$Path, [string]$Text, [string]$Encoding = 'UTF8')
-    $folder = $Path.Substring(0, $Path.LastIndexOf('\'))
-    if (-not (Test-Path -LiteralPath $folder)) { $null = New-Item -Path $folder -ItemType Directory -Force }
+    New-Folder $Path.Substring(0, $Path.LastIndexOf('\'))
     if (Test-Path -LiteralPath $Path) {
         if ((Get-Content -LiteralPath $Path -Raw -Encoding $Encoding) -ceq $Text) { return }
     }
@@ -128,6 +139,28 @@ function Open-Port {
     }
     $null = New-NetFirewallRule -Name $Name -DisplayName $Name -Direction Inbound -Protocol TCP -LocalPort $Port -Action Allow
     Add-Change "firewall: $Name $($Port -join ',')"
+}
+
+function Save-Program {
+    # Have a program of Microsoft's at a path: the one that somebody put there, else what its address gives.
+    param([string]$Uri, [string]$Path)
+    if (-not (Test-Path -LiteralPath $Path)) {
+        New-Folder $Path.Substring(0, $Path.LastIndexOf('\'))
+        # What was cut short is never at the path itself.
+        Invoke-WebRequest -Uri $Uri -OutFile "$Path.part" -UseBasicParsing
+        Move-Item -LiteralPath "$Path.part" -Destination $Path -Force
+        Add-Change "from ${Uri}: $Path"
+    }
+    Assert-Signature $Path
+}
+
+function Assert-Signature {
+    # Refuse a program that Microsoft has not signed, wherever it came from.
+    param([string]$Path)
+    $signature = Get-AuthenticodeSignature -LiteralPath $Path
+    if ("$($signature.Status)" -ne 'Valid' -or $signature.SignerCertificate.Subject -notlike '*O=Microsoft Corporation*') {
+        throw "$Path is not a program with Microsoft's signature ($($signature.Status)); remove it, or put the right one there"
+    }
 }
 
 function Invoke-Program {

@@ -1,13 +1,13 @@
 #Requires -Version 5.1
-# Installs the module that runs ASP.NET Core in IIS, where the topology names its installer.
+# Installs the module that runs ASP.NET Core in IIS, with its runtime.
 [CmdletBinding()]
 param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
-$windows = Get-Field (Get-Field $Document 'topology') 'windows' $null
-$installer = Get-Field $windows 'hosting_bundle' ''
-if (-not $installer -or (Test-Path -LiteralPath 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll')) { return Step-Answer }
-if (-not (Test-Path -LiteralPath $installer)) { throw "the ASP.NET Core hosting bundle is not at $installer" }
+$windows = Get-Field (Get-Field $Document 'topology') 'windows'
+$installer = 'C:\doublehop\dotnet-hosting.exe'
+if (Test-Path -LiteralPath 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll') { return Step-Answer }
+Save-Program (Get-Field $windows 'hosting_bundle') $installer
 
 # 3010: done, and a restart is wanted.
 $null = Invoke-Program $installer @('/install', '/quiet', '/norestart') -Expected @(0, 3010)

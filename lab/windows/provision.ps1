@@ -9,7 +9,7 @@ $scripts = @{
         'audit', 'kerberos-logging', 'certify', 'winrm'
     'front-end' = 'rename', 'address', 'dns-client', 'join', 'iis', 'hosting-bundle', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
-    'back-end' = 'rename', 'address', 'dns-client', 'join', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
+    'back-end' = 'rename', 'address', 'dns-client', 'join', 'sql-media', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
     'client' = 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
         'kerberos-logging', 'certify', 'winrm'

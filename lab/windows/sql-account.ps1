@@ -5,7 +5,7 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $topology = Get-Field $Document 'topology'
-$account = Get-Field (Get-Field (Get-Field $topology 'windows' $null) 'sql' $null) 'account' 'sqlserver'
+$account = 'sqlserver'
 $wanted = "$(Get-Field $topology 'domain')\$account"
 
 if ((Get-CimInstance -ClassName Win32_Service -Filter "Name='MSSQLSERVER'").StartName -ne $wanted) {

@@ -5,12 +5,11 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $topology = Get-Field $Document 'topology'
-$sql = Get-Field (Get-Field $topology 'windows' $null) 'sql' $null
-$setup = Get-Field $sql 'setup' 'C:\doublehop\sql\setup.exe'
+$setup = 'C:\doublehop\sql\setup.exe'
 $instances = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'
 
 if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
-    if (-not (Test-Path -LiteralPath $setup)) { throw "SQL Server's setup is not at $setup" }
+    Assert-Signature $setup
     # It runs as its own virtual account at first: setup takes a password as an argument or in this file, and nowhere else.
     $lines = @(
         '[OPTIONS]', 'ACTION="Install"', 'QUIET="True"', 'IACCEPTSQLSERVERLICENSETERMS="True"', 'UPDATEENABLED="False"',

@@ -5,7 +5,7 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $topology = Get-Field $Document 'topology'
-$name = Get-Field (Get-Field (Get-Field $topology 'windows' $null) 'sql' $null) 'account' 'sqlserver'
+$name = 'sqlserver'
 $wanted = @(Get-Field (Get-MachineOfRole $Document 'back-end') 'spns')
 
 $account = Get-ADUser -Filter "SamAccountName -eq '$name'" -Properties ServicePrincipalNames

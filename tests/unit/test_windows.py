@@ -123,6 +123,21 @@ def test_secrets_are_made_with_the_first_guest_and_belong_to_their_owner(tmp_pat
     assert kept_secrets(tmp_path, {"dc1": "not_created"}) != made
 
 
+@pytest.mark.parametrize(("variable", "file", "edition"), [
+    (None, None, "developer"), ("express", None, "express"), (None, "express", "express"),
+    ("developer", "express", "developer"),
+])
+def test_an_option_chooses_the_edition_of_sql_server(tmp_path, monkeypatch, variable, file, edition):
+    monkeypatch.setattr(vagrant_guests, "OPTIONS", tmp_path / "options.json")
+    monkeypatch.delenv(vagrant_guests.SQL_OPTION, raising=False)
+    if variable:
+        monkeypatch.setenv(vagrant_guests.SQL_OPTION, variable)
+    if file:
+        vagrant_guests.OPTIONS.write_text(json.dumps({vagrant_guests.SQL_OPTION: file}))
+    plain = vagrant_guests.described()
+    assert vagrant_guests.with_options(plain) == {**plain, "windows": {**plain["windows"], "sql": edition}}
+
+
 @pytest.mark.parametrize(("content", "said"), [
     (None, "WinRM credential missing: dc1, web1 are there, but not .*secrets.json; put it back, or run"),
     ({"administrator": "x", "dsrm": ""}, "WinRM credential missing: .*secrets.json has no dsrm, sql_service"),

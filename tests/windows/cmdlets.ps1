@@ -173,6 +173,26 @@ $Does = @{
         foreach ($table in $Script:M.files, $Script:M.folders, $Script:M.acl) {
             foreach ($each in @($table.Keys)) { if ($each -eq $path -or $each -like "$path\*") { $table.Remove($each) } } }
         Step }
+    'Move-Item' = { param($b)
+        $from = Get-OnlyPath $b; $to = "$($b['Destination'])"
+        if ($Script:M.files.ContainsKey($from)) { $text = $Script:M.files[$from]; $Script:M.files.Remove($from); Write-File $to $text; Step; return }
+        if (-not $Script:M.folders.ContainsKey($from)) { throw "Cannot find path '$from'" }
+        if ($Script:M.folders.ContainsKey($to)) { throw 'the model moves no folder into another' }
+        foreach ($table in $Script:M.files, $Script:M.folders) {
+            foreach ($each in @($table.Keys)) {
+                if ($each -ne $from -and $each -notlike "$from\*") { continue }
+                $table["$to$($each.Substring($from.Length))"] = $table[$each]; $table.Remove($each) } }
+        Step }
+    'Invoke-WebRequest' = { param($b)
+        $found = $Script:M.world.web["$($b['Uri'])"]
+        if ($null -eq $found) { throw "The remote name could not be resolved: '$($b['Uri'])'" }
+        if (-not $b['UseBasicParsing']) { throw 'no Internet Explorer was ever started here: -UseBasicParsing is wanted' }
+        Write-File $b['OutFile'] $found; Step }
+    'Get-AuthenticodeSignature' = { param($b)
+        $path = Get-OnlyPath $b
+        if (-not $Script:M.files.ContainsKey($path)) { throw "File $path was not found." }
+        if ($Script:M.files[$path] -notmatch '^signed by ([^:]+): ') { return [pscustomobject]@{ Status = 'NotSigned'; SignerCertificate = $null } }
+        [pscustomobject]@{ Status = 'Valid'; SignerCertificate = [pscustomobject]@{ Subject = "CN=$($Matches[1]), O=$($Matches[1]), L=Redmond, S=Washington, C=US" } } }
     'Get-Content' = { param($b)
         $path = Get-OnlyPath $b
         if (-not $Script:M.files.ContainsKey($path)) { throw "Cannot find path '$path'" }

@@ -81,12 +81,11 @@ def provisioning(machines):
     topology, known = machines
 
     def job(name, **more):
-        media = {"sql1": [r"C:\doublehop\sql\setup.exe"]}
         return {
             "name": name, "script": "provision", "certificates": certificates(name),
             "document": {"topology": topology, "machine": name, "secrets": SECRETS, "certificates": {}},
             "world": {"role": CLIENT - 1 if known[name]["role"] == "client" else SERVER - 1,
-                      "address": known[name]["address"], "media": media.get(name, []), "files": {}, "events": [],
+                      "address": known[name]["address"], "web": facts.WEB, "files": {}, "events": [],
                       "guard": known[name]["role"] == "client"},
             **more,
         }

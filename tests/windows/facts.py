@@ -28,6 +28,13 @@ TYPES = {
     "Version": "version", "ScriptBlock": "scriptblock", "IPAddress": "ipaddress", "Object": "object",
     "PSObject": "psobject",
 }
+SIGNED = "signed by Microsoft Corporation: "
+WEB = {
+    "https://go.microsoft.com/fwlink/p/?linkid=2215158": f"{SIGNED}SQL2022-SSEI-Dev",
+    "https://go.microsoft.com/fwlink/p/?linkid=2216019": f"{SIGNED}SQL2022-SSEI-Expr",
+    "https://aka.ms/dotnet/10.0/dotnet-hosting-win.exe": f"{SIGNED}dotnet-hosting-10.0-win",
+}
+"""What a model machine finds at an address: as much of a program as the model looks at."""
 PURE = {
     "Add-Member", "ConvertFrom-Json", "ConvertTo-Json", "ConvertTo-SecureString", "ForEach-Object", "Get-Date",
     "Measure-Object", "New-Object", "Select-Object", "Set-StrictMode", "Sort-Object", "Start-Sleep", "Where-Object",

@@ -80,6 +80,7 @@ function Invoke-StubProgram($Name, $Arguments) {
     $null = $Script:Log.Add(@{ command = $Name; arguments = @($Arguments | ForEach-Object { "$_" }) })
     $global:LASTEXITCODE = 0
     $list = @($Arguments | ForEach-Object { "$_" })
+    $Script:Program = $Name
     & $Runs[$Script:Programs[$Name]] @list
 }
 
@@ -112,14 +113,13 @@ function New-Machine($World) {
     $m.tasks = New-Table
     $m.acl = New-Table
     $m.events = @()
-    $m.world = @{ domain = $true; setup = $World.setup; pool = @{} }
+    $m.world = @{ domain = $true; setup = $World.setup; pool = @{}; web = $World.web }
     $Script:M = $m
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName' 'String' 'WIN-BOX'
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType' 'String' 'ServerNT'
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'Domain' 'String' ''
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'NV Domain' 'String' ''
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters' 'DisableServerHeader' 'DWord' 0
-    foreach ($each in @($World.media)) { if ($each) { Write-File $each 'a program' } }
     foreach ($each in $World.files.Keys) { Write-File $each $World.files[$each] }
     foreach ($each in @($World.events)) { $m.events += @($each) }
 }
@@ -312,7 +312,26 @@ $Runs = @{
             'flush logbuffer' { }
         }
     }
+    ssei = {
+        # The small program of an edition: it fetches that edition's media, of the kinds that there are of it.
+        $told = New-Table
+        foreach ($each in $args) { $key, $value = "$each" -split '=', 2; $told[$key] = $value }
+        if ($told['/ACTION'] -ne 'Download' -or -not $told.ContainsKey('/QUIET')) { $global:LASTEXITCODE = 1; return 'a window that nobody sees' }
+        $name = @{ 'SQL2022-SSEI-Dev CAB' = 'SQLServer2022-DEV-x64-ENU'; 'SQL2022-SSEI-Expr Core' = 'SQLEXPR_x64_ENU' }[
+            "$(("$($Script:M.files[$Script:Program])" -split ': ')[1]) $($told['/MEDIATYPE'])"]
+        if (-not $name) { $global:LASTEXITCODE = 1; return "no media of the kind $($told['/MEDIATYPE'])" }
+        Write-File "$($told['/MEDIAPATH'])\$name.exe" "signed by Microsoft Corporation: $name"
+        if ($told['/MEDIATYPE'] -eq 'CAB') { Write-File "$($told['/MEDIAPATH'])\$name.box" 'the rest' }
+        Step
+    }
+    extract = {
+        if (-not $Script:M.files.ContainsKey($Script:Program)) { $global:LASTEXITCODE = 1; return 'no such program' }
+        $to = @($args | Where-Object { $_ -like '/x:*' })[0].Substring(3)
+        Write-File "$to\setup.exe" 'signed by Microsoft Corporation: setup'
+        Step
+    }
     setup = {
+        if (-not $Script:M.files.ContainsKey($Script:Program)) { $global:LASTEXITCODE = 1; return 'no such program' }
         $Script:M.registry['HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'] = New-Table
         Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL' 'MSSQLSERVER' 'String' 'MSSQL16.MSSQLSERVER'
         Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\MSSQLServer\SuperSocketNetLib\Tcp\IPAll' 'TcpDynamicPorts' 'String' '49172'

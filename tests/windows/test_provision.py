@@ -11,7 +11,12 @@ import pytest
 
 from tests.windows import facts
 from tests.windows.conftest import MACHINES, RELEASE, SECRETS, certificates, golden
+from tests.windows.facts import SIGNED, WEB
 
+SETUP, BUNDLE = r"C:\doublehop\sql\setup.exe", r"C:\doublehop\dotnet-hosting.exe"
+
+RESTARTS = {"dc1": 2, "web1": 3, "sql1": 2, "client1": 3}
+"""For the name and the domain; then for ASP.NET Core's installer, and for Credential Guard, which Windows 11 has on."""
 each_machine = pytest.mark.parametrize("name", MACHINES)
 
 
@@ -36,8 +41,7 @@ def test_a_first_run_comes_to_what_the_topology_says(provisioned, machines, name
     topology, known = machines
     ran = provisioned[name]
     assert "error" not in ran, ran
-    restarts = 3 if name == "client1" else 2  # Windows 11 has Credential Guard to turn off first
-    assert [each["needs"] for each in ran["rounds"]] == ["restart"] * restarts + ["certificate", ""]
+    assert [each["needs"] for each in ran["rounds"]] == ["restart"] * RESTARTS[name] + ["certificate", ""]
     golden(f"{name}.json", _shown(ran["state"]))
 
     state, own = ran["state"], known[name]
@@ -93,6 +97,48 @@ def test_the_answer_file_of_sql_servers_setup(provisioned):
     text = files[r"C:\doublehop\ConfigurationFile.ini"]
     golden("ConfigurationFile.ini", text.replace("\r\n", "\n"))
     assert "PASSWORD" not in text
+
+
+def fetched(ran):
+    """The addresses that a machine asked."""
+    return [each["arguments"]["Uri"] for each in ran["log"] if each["command"] == "Invoke-WebRequest"]
+
+
+def alone(job, script, **world):
+    """One script of a job in a world of its own."""
+    return {**job, "script": script, "name": script, "world": {**job["world"], **world}}
+
+
+@pytest.mark.parametrize(("edition", "program"), [("developer", "SQL2022-SSEI-Dev"), ("express", "SQL2022-SSEI-Expr")])
+def test_sql_server_comes_from_microsoft_in_the_edition_that_is_chosen(on_machines, provisioning, edition, program):
+    job = provisioning("sql1")
+    windows = {**job["document"]["topology"]["windows"], "sql": edition}
+    job["document"] = {**job["document"], "topology": {**job["document"]["topology"], "windows": windows}}
+    ran = on_machines(alone(job, "sql-media"))["sql-media"]
+    assert fetched(ran) == [windows["sql_editions"][edition]["url"]]
+    assert ran["state"]["files"] == {rf"C:\doublehop\sql-{edition}.exe": f"{SIGNED}{program}", SETUP: f"{SIGNED}setup"}
+
+
+@pytest.mark.parametrize(("name", "script", "path"), [("sql1", "sql-media", SETUP), ("web1", "hosting-bundle", BUNDLE)])
+def test_what_somebody_put_there_is_not_fetched(on_machines, provisioning, name, script, path):
+    """As in a network without a way out."""
+    job = alone(provisioning(name), script, web={}, files={path: f"{SIGNED}own"})
+    ran = on_machines(job)[script]
+    assert "error" not in ran, ran
+    assert fetched(ran) == []
+    assert ran["state"]["files"][path] == f"{SIGNED}own"
+
+
+@pytest.mark.parametrize(("name", "script"), [("sql1", "sql-media"), ("web1", "hosting-bundle")])
+@pytest.mark.parametrize(("web", "said"), [
+    ({}, "The remote name could not be resolved"),
+    (dict.fromkeys(WEB, "a page of a hotel's"), "not a program with Microsoft's signature (NotSigned); remove it"),
+    (dict.fromkeys(WEB, "signed by Mallory: a program"), "not a program with Microsoft's signature (Valid); remove it"),
+])
+def test_nothing_runs_that_microsoft_did_not_sign(on_machines, provisioning, name, script, web, said):
+    ran = on_machines(alone(provisioning(name), script, web=web))[script]
+    assert said in ran["error"]
+    assert not [each for each in ran["log"] if each["command"] in facts.programs()]
 
 
 def test_no_secret_is_an_argument_an_answer_or_a_file(provisioned):
@@ -177,7 +223,7 @@ def test_a_certificate_that_is_handed_over_is_taken(provisioned):
     """And the request for it is gone; without one a machine keeps the one it has."""
     ran = provisioned["web1"]
     assert r"C:\doublehop\certificates\request.req" not in ran["state"]["files"]
-    assert "BEGIN NEW CERTIFICATE REQUEST" in ran["rounds"][2]["request"]
+    assert "BEGIN NEW CERTIFICATE REQUEST" in ran["rounds"][RESTARTS["web1"]]["request"]
     assert ran["state"]["certificates"]["Root"] and ran["state"]["certificates"]["My"]
     assert certificates("web1")["machine"] == ran["state"]["files"][r"C:\doublehop\certificates\own.cer"]
 

@@ -17,7 +17,7 @@ FOLDER = LAB / "windows"
 PROFILE = {"zone": "intranet", "integrated": True, "canonicalise": False, "port_in_spn": False,
            "honour_ok_as_delegate": True, "channel_binding": True, "ntlm": True, "basic": False, "encryption_types": [],
            "delegate": True, "program": "browser"}
-WORLD = {"role": 2, "address": "10.93.0.21", "media": [], "files": {}, "events": []}
+WORLD = {"role": 2, "address": "10.93.0.21", "files": {}, "events": []}
 
 
 # --- certificates ---------------------------------------------------------------------------------

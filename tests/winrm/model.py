@@ -59,7 +59,7 @@ class Windows:
         self._write("schema.json", tomllib.loads((FIXTURES / "windows" / "iis.toml").read_text()))
         self._write("world.json", {
             "role": KINDS.get(spec.role, SERVER), "address": str(spec.address), "setup": {}, "events": [], "files": {},
-            "media": []})
+            "web": facts.WEB})
 
     def _write(self, name, what):
         (self._folder / name).write_text(json.dumps(what))

@@ -175,6 +175,16 @@ function Invoke-Program {
     $lines
 }
 
+function Install-Program {
+    # Run an installer; says whether it wants the machine to restart (3010).
+    param([string]$Program, [string[]]$Arguments)
+    $null = Invoke-Program $Program $Arguments -Expected @(0, 3010)
+    $restart = $LASTEXITCODE -eq 3010
+    # A script that says nothing of its own exit code may end with this one.
+    $global:LASTEXITCODE = 0
+    $restart
+}
+
 function ConvertFrom-Pem {
     # The certificate in a PEM text.
     param([string]$Pem)

@@ -8,10 +8,7 @@ $windows = Get-Field (Get-Field $Document 'topology') 'windows'
 $installer = 'C:\doublehop\dotnet-hosting.exe'
 if (Test-Path -LiteralPath 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll') { return Step-Answer }
 Save-Program (Get-Field $windows 'hosting_bundle') $installer
-
-# 3010: done, and a restart is wanted.
-$null = Invoke-Program $installer @('/install', '/quiet', '/norestart') -Expected @(0, 3010)
-$restart = $LASTEXITCODE -eq 3010
+$restart = Install-Program $installer @('/install', '/quiet', '/norestart')
 Add-Change 'ASP.NET Core module'
 if ($restart) { return Step-Answer -Needs 'restart' }
 Step-Answer

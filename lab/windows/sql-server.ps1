@@ -16,8 +16,7 @@ if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
         'FEATURES=SQLENGINE', 'INSTANCENAME="MSSQLSERVER"', 'SQLSVCSTARTUPTYPE="Automatic"', 'TCPENABLED="1"', 'NPENABLED="0"',
         "SQLSYSADMINACCOUNTS=`"BUILTIN\Administrators`" `"$(Get-Field $topology 'domain')\Domain Admins`"")
     Set-TextFile 'C:\doublehop\ConfigurationFile.ini' (($lines -join "`r`n") + "`r`n") 'ASCII'
-    $null = Invoke-Program $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini') -Expected @(0, 3010)
-    $restart = $LASTEXITCODE -eq 3010
+    $restart = Install-Program $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini')
     Add-Change 'SQL Server'
     if ($restart) { return Step-Answer -Needs 'restart' }
 }

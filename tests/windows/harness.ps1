@@ -121,4 +121,3 @@ foreach ($job in $plan.jobs) {
     $results[$job.name] = $result
 }
 [IO.File]::WriteAllText($ResultPath, (ConvertTo-Json -InputObject $results -Depth 20 -Compress))
-exit 0  # and not what the last program on a model machine ended with

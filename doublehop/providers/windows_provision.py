@@ -34,32 +34,35 @@ def provisioned(topology: Topology, described: Mapping[str, Any], secrets: Mappi
 
     Raises LabError with the machine and what it waits for in vain.
     """
+    domain_sid = ""
     for name in sorted(topology.machines, key=lambda each: topology.machines[each].role is not Role.DOMAIN_CONTROLLER):
-        _one(name, topology.machines[name].role, described, secrets, signed, hands, progress)
+        role = topology.machines[name].role
+        document = {"topology": described, "machine": name, "domain_sid": domain_sid,
+                    "secrets": {each: secrets[each] for each in SECRETS[role]}}
+        domain_sid = _one(name, document, signed, hands, progress) or domain_sid
 
 
-def _one(name: str, role: Role, described: Mapping[str, Any], secrets: Mapping[str, str], signed: Signed,
-         hands: Hands, progress: Progress) -> None:
-    known = {each: secrets[each] for each in SECRETS[role]}
+def _one(name: str, document: Mapping[str, Any], signed: Signed, hands: Hands, progress: Progress) -> str:
+    """Provision one machine; gives the domain's SID, where that is the machine which knows it."""
     certificates: dict[str, str] = {}
     told: list[str] = []
     for _ in range(ROUNDS):
-        answer = hands.go_on(name, {"topology": described, "machine": name, "secrets": known,
-                                    "certificates": certificates})
+        answer = hands.go_on(name, {**document, "certificates": certificates})
         needs = str(answer["needs"])
         progress(f"{name}: {', '.join(answer['changed']) or 'nothing to change'}"
                  + (f"; needs a {needs}" if needs else ""))
         told.append(needs)
         match needs:
             case "":
-                return
+                return str(answer["domain_sid"])
             case "restart":
                 hands.restart(name)
             case "certificate":
                 issued = signed(answer["request"])
                 certificates = {"authority": issued["authority"], "machine": issued["certificate"]}
             case "domain":
-                raise LabError(f"{name} finds no domain {described['dns']}, though its controller is provisioned")
+                dns = document["topology"]["dns"]
+                raise LabError(f"{name} finds no domain {dns}, though its controller is provisioned")
             case _:
                 raise LabError(f"{name} needs {needs!r}, and nobody here knows what that is")
     raise LabError(f"{name} is not provisioned after {ROUNDS} rounds; it needed {', '.join(told)}")

@@ -203,6 +203,6 @@ function Get-OwnCertificate {
 
 function Step-Answer {
     # What a provisioning script answers: what it changed, and what it waits for.
-    param([string]$Needs = '', [string]$Request = '')
-    Write-Document @{ changed = @($Changes); needs = $Needs; request = $Request }
+    param([string]$Needs = '', [string]$Request = '', [string]$DomainSid = '')
+    Write-Document @{ changed = @($Changes); needs = $Needs; request = $Request; domain_sid = $DomainSid }
 }

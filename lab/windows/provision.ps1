@@ -6,12 +6,12 @@ param([string]$InputPath, [object]$Document)
 $Document = Read-Document $InputPath $Document
 $scripts = @{
     'domain-controller' = 'rename', 'address', 'promote', 'dns-client', 'dns-server', 'kds-root-key', 'sql-service-account',
-        'audit', 'kerberos-logging', 'certify', 'winrm'
-    'front-end' = 'rename', 'address', 'dns-client', 'join', 'iis', 'hosting-bundle', 'audit', 'kerberos-logging',
+        'domain-sid', 'audit', 'kerberos-logging', 'certify', 'winrm'
+    'front-end' = 'generalize', 'rename', 'address', 'dns-client', 'join', 'iis', 'hosting-bundle', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
-    'back-end' = 'rename', 'address', 'dns-client', 'join', 'sql-media', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
+    'back-end' = 'generalize', 'rename', 'address', 'dns-client', 'join', 'sql-media', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
-    'client' = 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
+    'client' = 'generalize', 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
         'kerberos-logging', 'certify', 'winrm'
 }
 $machine = Get-Machine $Document
@@ -20,13 +20,16 @@ if (-not $scripts.ContainsKey($role)) { throw "no script knows the role '$role'"
 
 $needs = ''
 $request = ''
+$domainSid = ''
 foreach ($each in $scripts[$role]) {
     $answer = & "$PSScriptRoot\$each.ps1" -Document $Document | ConvertFrom-Json
     foreach ($one in @($answer.changed)) { $null = $Changes.Add("${each}: $one") }
+    if ($answer.domain_sid) { $domainSid = $answer.domain_sid }
     if ($answer.needs) {
         $needs = $answer.needs
         $request = $answer.request
         break
     }
 }
-Write-Document @{ machine = Get-Field $machine 'name'; changed = @($Changes); needs = $needs; request = $request }
+Write-Document @{
+    machine = Get-Field $machine 'name'; changed = @($Changes); needs = $needs; request = $request; domain_sid = $domainSid }

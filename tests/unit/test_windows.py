@@ -47,7 +47,8 @@ class Machines:
     def go_on(self, name, document):
         self.done.append((name, document))
         left = self.needs.get(name, [])
-        return {"changed": [], "needs": left.pop(0) if left else "", "request": "a request"}
+        return {"changed": [], "needs": left.pop(0) if left else "", "request": "a request",
+                "domain_sid": "S-1-5-21-1-2-3" if name == "dc1" else ""}
 
     def restart(self, name):
         self.done.append((name, "restart"))
@@ -68,6 +69,13 @@ def test_each_machine_gets_what_it_needs_and_the_domain_controller_comes_first(t
     assert [each if each == "restart" else sorted(each["certificates"].values()) for each in of_dc1] == [
         [], "restart", [], "restart", [], ["authority", "signed a request"]]
     assert [name for name, _ in machines.done][6:] == ["web1", "web2", "sql1", "client1"]
+
+
+def test_members_are_told_the_domains_sid_which_none_may_have_for_its_own(topology):
+    machines = Machines()
+    run(topology, machines)
+    told = {name: each["domain_sid"] for name, each in machines.done}
+    assert told == {"dc1": "", **dict.fromkeys(("web1", "web2", "sql1", "client1"), "S-1-5-21-1-2-3")}
 
 
 def test_a_machine_is_told_no_more_secrets_than_its_role_needs(topology):

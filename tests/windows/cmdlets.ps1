@@ -80,6 +80,7 @@ $Does = @{
     'Get-ADUser' = { param($b)
         if ($Script:M.computer.role -ne 5) { throw 'no domain controller answers' }
         if ($b['Filter'] -notmatch "^SamAccountName -eq '([^']+)'$") { throw 'the model does not know this filter' }
+        if ($Matches[1] -eq 'Administrator') { return [pscustomobject]@{ SamAccountName = $Matches[1]; SID = $Script:M.local.Administrator.sid } }
         $user = $Script:M.accounts[$Matches[1]]
         if ($null -ne $user) { [pscustomobject]@{ SamAccountName = $Matches[1]; ServicePrincipalNames = @($user.spns) } } }
     'New-ADUser' = { param($b)

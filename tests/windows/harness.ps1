@@ -48,7 +48,7 @@ function Invoke-Provision($Document, $Certificates) {
     for ($round = 0; $round -lt 12; $round++) {
         $run = Invoke-Script 'provision' $Document
         if ($run.error) { return @{ rounds = $rounds; error = $run.error; where = $run.where; trace = $run.trace } }
-        $rounds += @(@{ needs = $run.answer.needs; changed = @($run.answer.changed); request = $run.answer.request })
+        $rounds += @(@{ needs = $run.answer.needs; changed = @($run.answer.changed); request = $run.answer.request; domain_sid = $run.answer.domain_sid })
         switch ($run.answer.needs) {
             '' { return @{ rounds = $rounds } }
             'restart' { Restart-Machine }

@@ -2,6 +2,7 @@
 # Every change is a step; what the machine is after each can be kept, as it is when a machine loses its power there.
 
 $Host32 = 'C:\Windows\System32\inetsrv\config\applicationHost.config'
+$Setup = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State'
 $Script:M = @{}
 $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
@@ -113,7 +114,7 @@ function New-Machine($World) {
     $m.tasks = New-Table
     $m.acl = New-Table
     $m.events = @()
-    $m.world = @{ domain = $true; setup = $World.setup; pool = @{}; web = $World.web }
+    $m.world = @{ domain = $true; setup = $World.setup; pool = @{}; web = $World.web; refuses = $World.refuses }
     $Script:M = $m
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName' 'String' 'WIN-BOX'
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType' 'String' 'ServerNT'
@@ -138,6 +139,15 @@ function Restart-Machine {
                 $null = $Script:M.zones[$c.domain].Add(@{ name = $name; type = 'A'; data = $Script:M.adapters[$each].address }) } }
     }
     $tcpip.Domain.value = $tcpip.'NV Domain'.value
+    # A generalized machine is made anew after its answer file: another SID, and nothing of what its adapters were told.
+    $image = $Script:M.registry[$Setup].ImageState
+    if ($image.value -eq 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE') {
+        $image.value = 'IMAGE_STATE_COMPLETE'
+        $c.name = $c.next = $Script:Answers.SelectSingleNode('//*[local-name()="ComputerName"]').InnerText
+        $Script:M.local.Administrator.sid = 'S-1-5-21-4-5-6-500'
+        foreach ($each in $Script:M.adapters.Values) { $each.servers = @() }
+        $Script:M.adapters.'Ethernet 2'.address = '169.254.7.7'
+    }
     # Windows 11 turns Credential Guard on by itself unless it is told not to.
     $flags = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\Lsa']
     if ($null -ne $flags -and $flags.ContainsKey('LsaCfgFlags')) { $c.guard = $flags.LsaCfgFlags.value -ne 0 }
@@ -311,6 +321,14 @@ $Runs = @{
             'delete sslcert' { $Script:M.sslcert.Remove($at); Step }
             'flush logbuffer' { }
         }
+    }
+    sysprep = {
+        # Windows keeps a copy of the answers that it was given; a machine of a domain is not generalized.
+        if ($Script:M.computer.member -or $Script:M.world.refuses) { return }
+        $file = @($args | Where-Object { $_ -like '/unattend:*' })[0].Substring(10)
+        $Script:Answers = [xml]$Script:M.files[$file]
+        Set-Value $Setup 'ImageState' 'String' 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE'
+        Step
     }
     ssei = {
         # The small program of an edition: it fetches that edition's media, of the kinds that there are of it.

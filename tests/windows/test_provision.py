@@ -5,7 +5,9 @@ The caller's part is in harness.ps1: it starts a machine anew, or has its certif
 
 import json
 import re
+import tomllib
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -97,6 +99,69 @@ def test_the_answer_file_of_sql_servers_setup(provisioned):
     text = files[r"C:\doublehop\ConfigurationFile.ini"]
     golden("ConfigurationFile.ini", text.replace("\r\n", "\n"))
     assert "PASSWORD" not in text
+
+
+CLONED = "S-1-5-21-1-2-3"
+"""Every model machine has this SID, as clones of one disk have."""
+MEMBERS = [each for each in MACHINES if each != "dc1"]
+
+
+def cloned(job, sid=CLONED):
+    """A machine of a domain that has this SID."""
+    return {**job, "document": {**job["document"], "domain_sid": sid}}
+
+
+def test_the_domain_controller_says_the_domains_sid(provisioned):
+    told = [each["domain_sid"] for each in provisioned["dc1"]["rounds"]]
+    assert (told[0], told[-1]) == ("", CLONED)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_clone_of_the_domain_controllers_disk_gets_a_sid_of_its_own(on_machines, provisioning, provisioned, name):
+    """Wherever it is stopped; and in the end it is what it would have been, but for the SID."""
+    ran = on_machines(cloned(provisioning(name, again=True, loop=True)))[name]
+    assert "error" not in ran, ran
+    assert ran["rounds"][0]["needs"] == "restart"
+    assert not ran["loop"]["failed"]
+    assert ran["again"]["steps"] == 0
+    state, plain = ran["state"], provisioned[name]["state"]
+    assert state["local"]["Administrator"]["sid"] == "S-1-5-21-4-5-6-500"
+    assert {key: each for key, each in state.items() if key not in {"local", "registry"}} == {
+        key: each for key, each in plain.items() if key not in {"local", "registry"}}
+
+
+def test_a_machine_with_a_sid_of_its_own_is_left_as_it_is(provisioned):
+    """The boxes that are taken by default are generalized."""
+    for name in MEMBERS:
+        assert not [each for each in provisioned[name]["log"] if "sysprep" in each["command"]]
+
+
+def test_the_answer_file_has_settings_of_the_reference_alone(on_machines, provisioning):
+    ran = on_machines(alone(cloned(provisioning("web1")), "generalize"))["generalize"]
+    text = ran["state"]["files"][r"C:\doublehop\unattend.xml"]
+    (password,) = set(re.findall(r"<Value>(.+)</Value>", text))
+    assert password not in SECRETS.values()
+    golden("unattend.xml", text.replace(password, "RANDOM") + "\n")
+    known = tomllib.loads((facts.FACTS / "unattend.toml").read_text())
+    for settings in ElementTree.fromstring(text):
+        for component in settings:
+            leaves = [path for path, each in paths(component) if len(each) == 0]
+            allowed = known[component.attrib["name"]][settings.attrib["pass"]]["settings"]
+            assert leaves and set(leaves) <= set(allowed)
+
+
+def paths(element, above=""):
+    """Every element below one, with the names that lead to it."""
+    for each in element:
+        path = above + each.tag.rpartition("}")[2]
+        yield path, each
+        yield from paths(each, f"{path}/")
+
+
+def test_a_machine_that_windows_would_not_generalize_says_so(on_machines, provisioning):
+    job = alone(cloned(provisioning("web1")), "generalize")
+    ran = on_machines({**job, "world": {**job["world"], "refuses": True}})["generalize"]
+    assert "Windows would not generalize this machine: C:\\Windows\\System32\\Sysprep\\Panther" in ran["error"]
 
 
 def fetched(ran):
@@ -228,10 +293,11 @@ def test_a_certificate_that_is_handed_over_is_taken(provisioned):
     assert certificates("web1")["machine"] == ran["state"]["files"][r"C:\doublehop\certificates\own.cer"]
 
 
-@pytest.mark.parametrize(("script", "before"), [("rename", ()), ("promote", ("rename",)), ("join", ("rename",))])
+@pytest.mark.parametrize(("script", "before"), [
+    ("generalize", ()), ("rename", ()), ("promote", ("rename",)), ("join", ("rename",))])
 def test_who_did_not_restart_the_machine_is_told_again(on_machines, provisioning, script, before):
     """What waits for a start is seen for what it is, and not done twice."""
-    job = provisioning("dc1" if script == "promote" else "web1")
+    job = cloned(provisioning("dc1" if script == "promote" else "web1"))
     common = {"document": job["document"]}
     first = [{"name": each, "script": each, "world": job["world"], **common} for each in before]
     at = {"from": before[-1], "restart": True} if before else {"world": job["world"]}

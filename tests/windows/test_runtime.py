@@ -86,6 +86,14 @@ PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</Ou
 """
 
 
+def questions():
+    """What the pages ask SQL Server: a text of C#, which may be put together of several."""
+    for page in ("framework/App_Code", "core"):
+        source = (LAB / "aspnet" / page / "BackEnds.cs").read_text()
+        (found,) = re.findall(r'("select original_login\(\)[^;]*?")[;,]', source, re.IGNORECASE)
+        yield page, "".join(re.findall(r'"([^"]*)"', found))
+
+
 def test_microsofts_parser_reads_the_t_sql(tmp_path, not_run):
     """Microsoft's own parser of SQL Server 2022; one file is wrong on purpose, and is the only one that it names."""
     program = shutil.which("dotnet") or not_run("dotnet missing")
@@ -95,6 +103,9 @@ def test_microsofts_parser_reads_the_t_sql(tmp_path, not_run):
     wrong.write_text("SELECT name FORM sys.server_principals WHERE;\n")
     files = sorted(FOLDER.glob("*.sql"))
     assert len(files) == 3
+    for page, question in questions():
+        files.append(tmp_path / f"{page.partition('/')[0]}.sql")
+        files[-1].write_text(question)
     build = [program, "build", "--nologo", "-nodeReuse:false", "-property:UseSharedCompilation=false", "--output"]
     built = subprocess.run([*build, tmp_path / "app"], cwd=tmp_path, capture_output=True, text=True, timeout=180,
                            check=False)

@@ -14,8 +14,9 @@ FOLDER = LAB / "windows"
 OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScriptRoot\\$each.ps1", "$Program"}
 """What is called by a variable: each other, and a program of the table (`Invoke-Program`)."""
 TYPES = {
-    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "Math", "System.Net.AuthenticationManager",
-    "System.Net.CredentialCache", "System.Net.Dns", "System.Net.WebException", "System.Net.WebRequest",
+    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "guid", "Math",
+    "System.Net.AuthenticationManager", "System.Net.CredentialCache", "System.Net.Dns",
+    "System.Net.WebException", "System.Net.WebRequest",
 }
 """The .NET types used by name: none writes anywhere, so that whatever changes a machine is a cmdlet or a program."""
 

@@ -7,10 +7,11 @@ $Document = Read-Document $InputPath $Document
 $scripts = @{
     'domain-controller' = 'rename', 'address', 'promote', 'dns-client', 'dns-server', 'kds-root-key', 'sql-service-account',
         'domain-sid', 'audit', 'kerberos-logging', 'certify', 'winrm'
-    'front-end' = 'generalize', 'rename', 'address', 'dns-client', 'join', 'iis', 'hosting-bundle', 'audit', 'kerberos-logging',
+    # What is fetched comes before the domain controller is asked for names: it may not know those of the outside.
+    'front-end' = 'generalize', 'rename', 'address', 'iis', 'hosting-bundle', 'dns-client', 'join', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
-    'back-end' = 'generalize', 'rename', 'address', 'dns-client', 'join', 'sql-media', 'sql-server', 'sql-account', 'audit', 'kerberos-logging',
-        'firewall', 'certify', 'winrm'
+    'back-end' = 'generalize', 'rename', 'address', 'sql-media', 'dns-client', 'join', 'sql-server', 'sql-account', 'audit',
+        'kerberos-logging', 'firewall', 'certify', 'winrm'
     'client' = 'generalize', 'rename', 'address', 'credential-guard', 'dns-client', 'join', 'zones', 'batch-logon', 'audit',
         'kerberos-logging', 'certify', 'winrm'
 }

@@ -101,17 +101,19 @@ class DockerProvider:
         problems = self.check()
         if problems:
             raise HostError("; ".join(problems))
-        with _engine() as engine, _told(), ExitStack() as stack:
-            roots = {spec: machine_image(engine, spec, progress)
-                     for spec in (topology.image, topology.dc_image) if spec}
-            network, own = stack.enter_context(_network(engine, topology, self.name))
-            wires = self.wires(engine, network, stack)
+        with _engine() as engine, ExitStack() as stack:
+            with _told():
+                roots = {spec: machine_image(engine, spec, progress)
+                         for spec in (topology.image, topology.dc_image) if spec}
+                network, own = stack.enter_context(_network(engine, topology, self.name))
+                wires = self.wires(engine, network, stack)
 
             def add(asked: Topology) -> dict[str, Machine]:
                 images = {name: roots[asked.image_of(name)] for name in asked.machines}
-                for name in (asked.only(Role.DOMAIN_CONTROLLER), asked.only(Role.BACK_END)):
-                    images[name] = _snapshot(wires, images[name], asked, name, provision, progress)
-                return wires.started(asked, images)
+                with _told():
+                    for name in (asked.only(Role.DOMAIN_CONTROLLER), asked.only(Role.BACK_END)):
+                        images[name] = _snapshot(wires, images[name], asked, name, provision, progress)
+                    return wires.started(asked, images)
 
             yield Site(own, add(own), add)
 
@@ -183,7 +185,8 @@ def _network(engine: docker.DockerClient, topology: Topology, provider: str) -> 
             raise LabError(f"{NETWORKS} networks from {topology.network} on are taken: `doublehop down --all` removes "
                            "those of killed runs")
         finally:
-            _remove(engine, lab)
+            with _told():
+                _remove(engine, lab)
             claims.forget(provider, lab)
 
 

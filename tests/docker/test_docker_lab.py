@@ -43,6 +43,13 @@ def test_a_scenario_agrees_and_nothing_is_left(engine, session, scenario):
     assert not of_lab(engine, lab)
 
 
+def test_what_fails_in_a_lab_is_not_the_engines(session):
+    """It would be told as one of the engine's otherwise."""
+    up = providers.make("docker").up(session.topology, provision, lambda text: None)
+    with pytest.raises(BrokenPipeError), up:
+        raise BrokenPipeError
+
+
 def test_containers_have_few_rights_and_no_way_out(engine, session):
     for machine in session.lab().machines.values():
         container = engine.containers.get(machine.container).attrs

@@ -4,16 +4,20 @@ What is missing on this host names itself before anything is made.
 """
 
 import importlib.util
+import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 from doublehop.providers import Progress, Provision, Site
 from doublehop.providers.vagrant_state import plugins
 from doublehop.providers.windows_agents import OFFERS
 from doublehop.topology import Topology
+
+KERNEL = Path("/proc/version")
+WSL_ACCESS = "VAGRANT_WSL_ENABLE_WINDOWS_ACCESS"
 
 
 def _plugin(name: str, remedy: str) -> str:
@@ -27,8 +31,12 @@ def _virtualbox() -> str:
 
 
 def _hyperv() -> str:
-    return "" if sys.platform == "win32" else \
-        "Hyper-V missing: Vagrant has it on a Windows host only; choose virtualbox, libvirt or vmware_desktop here"
+    """As Vagrant itself looks for it: this process is a Linux one, so the host is Windows where this is WSL."""
+    if "microsoft" not in KERNEL.read_text().lower():
+        return "Hyper-V missing: it is a Windows host's; run this in WSL 2 there, or choose virtualbox, libvirt or " \
+               "vmware_desktop"
+    return "" if os.environ.get(WSL_ACCESS) else \
+        f"Hyper-V missing: Vagrant in WSL sees Windows' own only with {WSL_ACCESS}=1 in the environment"
 
 
 def _libvirt() -> str:

@@ -16,7 +16,7 @@ from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.errors import HostError, InputError, LabError
 from doublehop.model import Given, Need, Principal, Role
-from doublehop.providers import vagrant_guests
+from doublehop.providers import vagrant_guests, vagrant_windows
 from doublehop.providers.authority import Authority
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import described, kept_secrets
@@ -129,6 +129,20 @@ def test_secrets_are_made_with_the_first_guest_and_belong_to_their_owner(tmp_pat
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     assert kept_secrets(tmp_path, {"dc1": "running"}) == made
     assert kept_secrets(tmp_path, {"dc1": "not_created"}) != made
+
+
+@pytest.mark.parametrize(("kernel", "access", "said"), [
+    ("Linux version 6.6.87.2-microsoft-standard-WSL2 (root@x)", "1", ""),
+    ("Linux version 6.6.87.2-microsoft-standard-WSL2 (root@x)", "", "only with VAGRANT_WSL_ENABLE_WINDOWS_ACCESS=1"),
+    ("Linux version 6.1.0-37-amd64 (debian-kernel@lists.debian.org)", "1", "run this in WSL 2 there"),
+])
+def test_hyper_v_is_there_where_vagrant_says_so(tmp_path, monkeypatch, kernel, access, said):
+    monkeypatch.setattr(vagrant_windows, "KERNEL", tmp_path / "version")
+    vagrant_windows.KERNEL.write_text(kernel)
+    monkeypatch.setenv(vagrant_windows.WSL_ACCESS, access)
+    told = vagrant_windows.MISSING["hyperv"]()
+    assert said in told
+    assert bool(told) == bool(said)
 
 
 @pytest.mark.parametrize(("variable", "file", "edition"), [

@@ -192,7 +192,7 @@ def test_a_wrong_option_is_named_and_nothing_is_left(engine, doublehop, monkeypa
 @pytest.mark.parametrize(("kind", "sentence"), [
     ("libvirt", "Vagrant's plugin vagrant-libvirt missing: run `apt-get install vagrant-libvirt` as root, or .*"),
     ("vmware_desktop", "Vagrant's plugin vagrant-vmware-desktop missing: run `vagrant plugin install .*"),
-    ("hyperv", "Hyper-V missing: Vagrant has it on a Windows host only; .*"),
+    ("hyperv", "Hyper-V missing: it is a Windows host's; run this in WSL 2 there, or choose virtualbox, .*"),
     ("virtualbox", r"VirtualBox missing \(no `VBoxManage` command\): install it from https://.*"),
     ("xen", "--lab-vagrant-provider: expected one of docker, hyperv, libvirt, virtualbox, vmware_desktop, not 'xen'"),
 ])

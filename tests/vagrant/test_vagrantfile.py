@@ -27,6 +27,7 @@ Vagrant.configure("2") do |config|
           vm, own = found[:config].vm, found[:config].vm.get_provider_config(provider.to_sym)
           [name, { box: vm.box, version: vm.box_version, hostname: vm.hostname, guest: vm.guest,
                    address: vm.networks.to_h { |kind, each| [kind, each[:ip]] }["private_network".to_sym],
+                   switch: vm.networks.map { |_, each| each[:bridge] }.compact,
                    folders: vm.synced_folders.reject { |_, each| each[:disabled] }.keys,
                    size: provider == "hyperv" ? [own.memory, own.cpus]
                                               : own.customizations.map { |each| each.last.last.to_i } }]

@@ -94,6 +94,21 @@ $Does = @{
         foreach ($each in @($b['ServicePrincipalNames'].Keys)) { if ($each -ne 'Add') { throw "the model does not $each names" } }
         $user.spns = @(@($user.spns) + @($b['ServicePrincipalNames'].Add)); Step }
 
+    # A host of Hyper-V: its switches, and its virtual machines with the switches that they have adapters on.
+    'Get-VM' = { param($b)
+        foreach ($each in @($Script:M.world.vms)) { if ("$($each.id)" -eq "$($b['Id'])") { return [pscustomobject]@{ Name = $each.name; Generation = $each.generation; State = $each.state } } }
+        throw "Hyper-V was unable to find a virtual machine with id $($b['Id'])." }
+    'Get-VMSwitch' = { param($b) foreach ($each in @($Script:M.world.switches)) { if (@($b['SwitchType']) -contains $each.type) { [pscustomobject]@{ Name = $each.name } } } }
+    'New-VMSwitch' = { param($b) $Script:M.world.switches = @($Script:M.world.switches) + @{ name = $b['Name']; type = "$($b['SwitchType'])" }; Step }
+    'Get-VMNetworkAdapter' = { param($b)
+        $vm = @($Script:M.world.vms | Where-Object { $_.name -eq $b['VM'][0].Name })[0]
+        foreach ($each in @($vm.adapters)) { [pscustomobject]@{ SwitchName = $each } } }
+    'Add-VMNetworkAdapter' = { param($b)
+        $vm = @($Script:M.world.vms | Where-Object { $_.name -eq $b['VM'][0].Name })[0]
+        if ($vm.generation -eq 1 -and $vm.state -ne 'Off') { throw 'The operation cannot be performed while the virtual machine is in its current state.' }
+        if (-not @($Script:M.world.switches | Where-Object { $_.name -eq $b['SwitchName'] }).Count) { throw 'Hyper-V was unable to find a virtual switch' }
+        $vm.adapters = @($vm.adapters) + $b['SwitchName']; Step }
+
     'Get-NetIPAddress' = { param($b)
         $found = @(foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) {
                 $one = $Script:M.adapters[$each]

@@ -39,6 +39,20 @@ Vagrant.configure("2") do |config|
   end
 end
 """
+HYPERV = """load %r
+Vagrant::Util::PowerShell.define_singleton_method(:executable) { ENV["POWERSHELL"] }
+Vagrant.configure("2") do |config|
+  config.trigger.before :status, type: :command do |trigger|
+    trigger.ruby { hyperv_network(Struct.new(:id, :name).new("0f9f6a44-1", "web1")); exit }
+  end
+end
+"""
+POWERSHELL = """#!/bin/sh
+printf '%s\\n' "$@" >"$TOLD"
+echo "You do not have the required permission." >&2
+exit "$CODE"
+"""
+"""The host's PowerShell, as far as the Vagrantfile sees it: arguments, an exit code and an error."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +93,7 @@ def told(vagrant, tmp_path):
 def test_windows_guests_are_the_topologys(told):
     topology = topologies.load()
     windows = topology.windows
-    for guests in told().values():
+    for provider, guests in told().items():
         assert list(guests) == list(topology.machines)
         for name, each in guests.items():
             box = windows.boxes.client[windows.client] if name == "client1" else windows.boxes.server[windows.server]
@@ -87,7 +101,26 @@ def test_windows_guests_are_the_topologys(told):
             assert (each["hostname"], each["guest"]) == (name, "windows")
             assert each["address"] == str(topology.machines[name].address)
             assert each["folders"] == []
+            assert each["switch"] == (["Default Switch"] if provider == "hyperv" else [])
             assert each["size"] == [windows.guests[name].memory, windows.guests[name].cpus]
+
+
+@pytest.mark.parametrize(("code", "said"), [
+    ("0", ""), ("1", "web1 has no adapter on doublehop: You do not have the required permission."),
+])
+def test_on_hyper_v_the_host_is_asked_for_the_labs_adapter(vagrant, tmp_path, code, said):
+    (tmp_path / "Vagrantfile").write_text(HYPERV % str(ROOT / "Vagrantfile"))
+    program, file = tmp_path / "powershell", tmp_path / "told"
+    program.write_text(POWERSHELL)
+    program.chmod(0o700)
+    done = vagrant("status", root=tmp_path, VAGRANT_EXPERIMENTAL="typed_triggers", POWERSHELL=str(program),
+                   TOLD=str(file), CODE=code)
+    assert said in done.stderr + done.stdout
+    assert (done.returncode == 0) == (code == "0")
+    script = ROOT / "lab" / "windows" / "hyperv-network.ps1"
+    *_, command = file.read_text().splitlines()
+    assert script.exists()
+    assert command == f"& '{script}' -Document ([pscustomobject]@{{vm='0f9f6a44-1'; switch='doublehop'}})"
 
 
 def test_options_choose_other_boxes_and_sizes(told):

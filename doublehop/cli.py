@@ -39,7 +39,7 @@ from doublehop.doctor import checks
 from doublehop.errors import DoublehopError, HostError, InputError
 from doublehop.execute import applied
 from doublehop.explain import describe, explain
-from doublehop.model import Need, Scenario, VerdictKind
+from doublehop.model import Scenario, VerdictKind
 from doublehop.providers import Progress, vagrant
 from doublehop.session import Session, opened, silent
 from doublehop.topology import Topology
@@ -60,7 +60,7 @@ dc_option = click.option("--lab-dc", "dc", metavar="RELEASE",
 inventory_option = click.option("--lab-inventory", "inventory", type=click.Path(path_type=Path), metavar="FILE",
                                 help="What stands already, for --lab=existing (docs/existing.md).")
 front_end_option = click.option("--lab-front-end", "kind", default="reference", show_default=True, metavar="KIND",
-                                help="What answers on the web servers: reference, aspnetcore.")
+                                help="What answers on the web servers: reference, aspnetcore, aspnetcore-iis.")
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True,
                            help="Which standing lab, when several are up.")
 
@@ -259,7 +259,7 @@ def doctor(provider: str, dc: str | None, inventory: Path | None) -> None:
 def up(scenario: str | None, name: str, provider: str, dc: str | None, kind: str) -> None:
     """Bring a lab up and leave it standing for programs run by hand."""
     topology = _topology(dc)
-    if Need.DOTNET in front_ends.named(kind, "--lab-front-end").needs:
+    if front_ends.named(kind, "--lab-front-end").built:
         dotnet.has()
     chosen = _one(scenario, topology) if scenario else None
     problems = providers.make(provider).check()
@@ -315,6 +315,19 @@ def down(name: str, everything: bool) -> None:
     for provider in providers.PROVIDERS if everything else []:
         for left in providers.make(provider).sweep():
             OUT.print(f"removed what a killed run left: {provider} lab {left}", markup=False)
+
+
+@main.command()
+@click.argument("machines", nargs=-1, metavar="[MACHINE]...")
+@_vagrant_option
+@click.option("--again", is_flag=True, help="Also those that are what this checkout makes of them already.")
+def provision(machines: tuple[str, ...], again: bool) -> None:
+    """Bring Windows guests to what the topology says, these or all.
+
+    `vagrant up` and `vagrant provision` do this by themselves.
+    """
+    with _progress() as progress:
+        vagrant.VagrantProvider().provision(topologies.load(), machines, progress, again=again)
 
 
 @main.command("setup")

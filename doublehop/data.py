@@ -3,7 +3,8 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_ROOT = _PACKAGE / "_data" if (_PACKAGE / "_data").exists() else _PACKAGE.parent
+CHECKOUT = not (_PACKAGE / "_data").exists()
+_ROOT = _PACKAGE.parent if CHECKOUT else _PACKAGE / "_data"
 
 LAB = _ROOT / "lab"
 FIXTURES = _ROOT / "fixtures"

@@ -3,6 +3,8 @@
 Without it nothing here fails: what needs it is *not run*, by name.
 """
 
+import base64
+import io
 import os
 import re
 import shutil
@@ -10,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from doublehop import cache
 from doublehop.data import LAB
 from doublehop.errors import HostError
 from doublehop.providers import Machine
+from doublehop.providers.windows import UNPACK, encoded
 from doublehop.run import copied, run
 
 RELEASE = "10"
@@ -92,3 +96,17 @@ def bring(machine: Machine, project: str, *frameworks: str) -> None:
     unpack = machine.enter("tar", "--extract", "--no-same-owner", "--directory", HOME)
     copied(own.root, own.parts(RUNTIME, *frameworks), unpack, COPY_SECONDS)
     copied(built, ["app"], unpack, COPY_SECONDS)
+
+
+def bring_to_windows(machine: Machine, project: str, *_: str) -> None:
+    """Give a Windows machine a project, once; what runs it there is ASP.NET Core's hosting bundle.
+
+    Each build has a folder of its own, since IIS may have another one loaded.
+    """
+    built = published(project)
+    packed = io.BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        for each in sorted((built / "app").rglob("*")):
+            archive.write(each, each.relative_to(built / "app"))
+    machine.run(*encoded(UNPACK.replace("NAME", f"{project}-{built.name}").replace("PROJECT", project)),
+                stdin=base64.b64encode(packed.getvalue()).decode(), timeout=COPY_SECONDS).check()

@@ -54,6 +54,8 @@ class Kind:
     name: str
     title: str
     needs: tuple[Need, ...] = ()
+    built: bool = False
+    """Whether its page is built on this host, with .NET, and brought to the web servers."""
     lacks: Mapping[Need, str] = field(default_factory=dict)
     departures: Mapping[str, Departure] = field(default_factory=dict)
 

@@ -282,9 +282,10 @@ def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = 
     with provider.up(topology, provision, progress) as site:
         topology, machines = site.topology, dict(site.machines)
         agents: dict[str, Agent] = {}
-        if Need.DOTNET in kind.needs:
+        if kind.built:
+            bring = dotnet.bring_to_windows if Need.WINDOWS in kind.needs else dotnet.bring
             for name in topology.of(Role.FRONT_END):
-                dotnet.bring(machines[name], "core", dotnet.ASPNETCORE)
+                bring(machines[name], "core", dotnet.ASPNETCORE)
         try:
             progress("starting the domain")
             passwords = {ADMINISTRATOR: new_password(),

@@ -69,12 +69,16 @@ class Need(StrEnum):
     """Front ends that hold a token against the TLS connection it came on (row B-25)."""
     UNASKED_TICKET = "unasked-ticket"
     """Front ends that show a page among their back ends a ticket before it asks for one (departure ticket-unasked)."""
+    ASP_IDENTITY = "asp-identity"
+    """ASP.NET's `<identity>` for more than a caller who said who it is: its own user, or IUSR (rows B-13, B-14)."""
+    SHARED_POOL = "shared-pool"
+    """Several applications in one pool, and so in one process."""
     DOTNET = "dotnet"
     """A host with .NET, which the machines are given a copy of."""
 
 
 OF_FRONT_ENDS = frozenset({Need.BASIC, Need.ACT_AS, Need.PORT_SHARING, Need.HTTP_SYS, Need.EXTENDED_PROTECTION,
-                           Need.UNASKED_TICKET})
+                           Need.UNASKED_TICKET, Need.ASP_IDENTITY, Need.SHARED_POOL})
 """What is a matter of the front end alone, whoever brings its machine up."""
 
 

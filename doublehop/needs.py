@@ -1,9 +1,10 @@
 """What a scenario needs of a lab, as far as its configuration says so by itself; the rest stands in its `needs`."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
-from doublehop.frontend import FrontEnd, HttpSys, Provider, TokenChecking, served
+from doublehop.frontend import Application, FrontEnd, HttpSys, Provider, Site, TokenChecking, served
 from doublehop.model import (
     Domain,
     Encryption,
@@ -103,10 +104,25 @@ def _needs_of_front_ends(given: Given, when: Request, expect: Expect, topology: 
     anonymous += [each.anonymousAuthentication for each in applications if each.anonymousAuthentication]
     if given.back_ends and (any(each.enabled for each in anonymous) or not all(each.enabled for each in windows)):
         yield Need.UNASKED_TICKET
+    if any(_is_identity_of_asp(one, site) for site in sites for one in site.applications.values()):
+        yield Need.ASP_IDENTITY
+    if any(max(_pools(each).values(), default=0) > 1 for each in front_ends):
+        yield Need.SHARED_POOL
     if when.act_as:
         yield Need.ACT_AS
     if when.client.program is Program.DOTNET:
         yield Need.DOTNET
+
+
+def _is_identity_of_asp(application: Application, site: Site) -> bool:
+    """Whether a thread is somebody whom only ASP.NET's own impersonation makes it."""
+    anonymous = application.anonymousAuthentication or site.anonymousAuthentication
+    return not isinstance(application.impersonate, bool) or (application.impersonate and anonymous.enabled)
+
+
+def _pools(front_end: FrontEnd) -> Counter[str]:
+    """How many applications each pool has."""
+    return Counter(one.applicationPool for site in front_end.sites.values() for one in site.applications.values())
 
 
 def _shares_ports(front_end: FrontEnd) -> bool:

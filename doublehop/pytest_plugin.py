@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lab-dc", metavar="RELEASE",
                     help="The Debian release of the lab's domain controllers: bookworm, trixie, sid.")
     group.addoption("--lab-front-end", default="reference", metavar="KIND",
-                    help="What answers on the lab's web servers: reference, aspnetcore.")
+                    help="What answers on the lab's web servers: reference, aspnetcore, aspnetcore-iis.")
 
 
 def pytest_configure(config: pytest.Config) -> None:

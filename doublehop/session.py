@@ -59,7 +59,7 @@ class Session:
         beyond = self.kind.missing(scenario)
         found += [f"the {self.kind.name} front end lacks {', '.join(beyond)}"] if beyond else []
         found += [f"no {each}: {of_the_dc[each]}" for each in needs if each in of_the_dc]
-        without = not found and Need.DOTNET in needs and dotnet.runtime() is None
+        without = not found and (Need.DOTNET in needs or self.kind.built) and dotnet.runtime() is None
         return "dotnet missing" if without else "; ".join(found)
 
     def lab(self) -> Lab:

@@ -80,7 +80,7 @@ class Kestrel:
         for application in served(config):
             groups.setdefault((application.opens_as, application.runs_as), []).append(application)
         back_ends = {**{name: _database(each) for name, each in self.machine.back_ends.items()},
-                     **{name: {"kind": "page", "url": url} for name, url in pages.items()}}
+                     **{name: {"kind": "page", "where": url} for name, url in pages.items()}}
         for each in self._processes[1:] if groups else self._processes:  # their ports may be another's now
             each.configure({}, None, None)
         for number, ((opens_as, runs_as), applications) in enumerate(groups.items()):

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
+from typing import Protocol
 
 from doublehop.errors import HostError, InputError
 from doublehop.model import Need
@@ -29,6 +30,13 @@ GUESTS: Mapping[str, str] = {
 }
 """Vagrant's provider to ours that knows what is in its machines."""
 REMEDY = "try `bin/doublehop setup vagrant`"
+
+
+class Guests(Provider, Protocol):
+    """Who knows the machines of one of Vagrant's providers."""
+
+    def provision(self, topology: Topology, names: Sequence[str], progress: Progress, *, again: bool) -> None:
+        """Provision machines that a `vagrant up` by hand made; all of them when none is named."""
 
 
 def choose(name: str) -> None:
@@ -74,13 +82,27 @@ class VagrantProvider:
             raise HostError("; ".join(problems))
         return self._guests().up(topology, provision, progress)
 
+    def provision(self, topology: Topology, names: Sequence[str], progress: Progress, *, again: bool) -> None:
+        """Provision machines that a `vagrant up` by hand made; all of them when none is named.
+
+        With `again` also those that are what this checkout makes already.
+        Raises InputError for a machine or a kind of machines that this is not for, HostError for what is missing.
+        """
+        for each in names:
+            if each not in topology.machines:
+                raise InputError(each, f"expected one of {', '.join(topology.machines)}")
+        problems = self.check()
+        if problems:
+            raise HostError("; ".join(problems))
+        self._guests().provision(topology, names, progress, again=again)
+
     def sweep(self) -> Sequence[str]:
         """Remove what killed runs of this user left here."""
         return [] if self._lacking() else self._guests().sweep()
 
-    def _guests(self) -> Provider:
+    def _guests(self) -> Guests:
         module, _, attribute = GUESTS[self.kind].partition(":")
-        made: Provider = getattr(import_module(module), attribute)(self.kind)
+        made: Guests = getattr(import_module(module), attribute)(self.kind)
         return made
 
     def _lacking(self) -> Sequence[str]:

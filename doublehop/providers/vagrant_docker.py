@@ -15,8 +15,8 @@ import docker
 from docker.models.networks import Network
 
 from doublehop import cache
-from doublehop.errors import HostError, LabError
-from doublehop.providers import Machine
+from doublehop.errors import HostError, InputError, LabError
+from doublehop.providers import Machine, Progress
 from doublehop.providers.docker import OWN_FILES, DockerMachine, DockerProvider, Wires, engine_host, furnish
 from doublehop.providers.vagrant_state import State
 from doublehop.topology import Topology
@@ -33,6 +33,11 @@ class Containers(DockerProvider):
     def wires(self, engine: docker.DockerClient, network: Network, stack: ExitStack) -> Wires:
         """Vagrant starts this lab's containers, but for those that the first state is made in."""
         return VagrantWires(engine, network, stack, stack.enter_context(_state(network)), self.kind)
+
+    def provision(self, topology: Topology, names: Sequence[str], progress: Progress,  # noqa: ARG002 - the protocol's
+                  *, again: bool) -> None:  # noqa: ARG002
+        """Refuse: a `vagrant up` of containers leaves a scenario standing by itself."""
+        raise InputError("--lab-vagrant-provider", f"{self.kind} has no guests to provision; `vagrant up` does it all")
 
     def sweep(self) -> Sequence[str]:
         """Remove the containers, networks and folders of this user's killed runs."""

@@ -78,7 +78,8 @@ class State:
         for tries_left in reversed(range(TRIES)):
             try:
                 with self._told("up"):
-                    self._vagrant().up(vm_name=asked, provider=provider)
+                    # Whoever asks here provisions, where that is to be done at all.
+                    self._vagrant().up(vm_name=asked, provider=provider, no_provision=True)
             except LabError as failure:
                 if not tries_left or SOMEBODY_ELSES not in str(failure):
                     raise

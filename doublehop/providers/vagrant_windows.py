@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from doublehop.providers import Progress, Provision, Site
 from doublehop.providers.vagrant_state import plugins
@@ -49,6 +50,10 @@ def _vmware_desktop() -> str:
                                              "utility from https://developer.hashicorp.com/vagrant/install/vmware")
 
 
+def _guests() -> Any:
+    return import_module("doublehop.providers.vagrant_provision")  # which needs what `check` may find missing
+
+
 MISSING: Mapping[str, Callable[[], str]] = {
     "virtualbox": _virtualbox, "hyperv": _hyperv, "libvirt": _libvirt, "vmware_desktop": _vmware_desktop,
 }
@@ -79,9 +84,12 @@ class WindowsGuests:
     def up(self, topology: Topology, provision: Provision,  # noqa: ARG002 - Windows is provisioned by its own scripts
            progress: Progress) -> Iterator[Site]:
         """Bring the guests up, provision them where they are not yet, and speak WinRM with them; they stay."""
-        guests = import_module("doublehop.providers.vagrant_guests")  # which needs what `check` may find missing
-        with guests.standing_by(self.kind, topology, progress) as site:
+        with _guests().standing_by(self.kind, topology, progress) as site:
             yield site
+
+    def provision(self, topology: Topology, names: Sequence[str], progress: Progress, *, again: bool) -> None:
+        """Provision guests that are up; Vagrant asks for it."""
+        _guests().provision_by_hand(self.kind, topology, names, progress, again=again)
 
     def sweep(self) -> Sequence[str]:
         """Guests stay until `vagrant destroy`: making one takes an hour."""

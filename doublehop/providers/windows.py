@@ -64,6 +64,24 @@ foreach ($each in $files.PSObject.Properties) {{
 }}
 """
 COPY = f"{READ}$files = $document\n{WRITE}{GREET}"
+UNPACK = f"""\
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$text = @($input) -join ''
+if (-not $text) {{ $text = [Console]::In.ReadToEnd() }}
+$folder = '{ROOT}/aspnet/NAME'
+if (-not [IO.Directory]::Exists($folder)) {{
+    Add-Type -AssemblyName System.IO.Compression.FileSystem
+    $null = [IO.Directory]::CreateDirectory('{ROOT}/aspnet')
+    if ([IO.Directory]::Exists("$folder.part")) {{ [IO.Directory]::Delete("$folder.part", $true) }}
+    [IO.File]::WriteAllBytes("$folder.zip", [Convert]::FromBase64String($text))
+    [IO.Compression.ZipFile]::ExtractToDirectory("$folder.zip", "$folder.part")
+    [IO.File]::Delete("$folder.zip")
+    [IO.Directory]::Move("$folder.part", $folder)
+}}
+[IO.File]::WriteAllText('{ROOT}/aspnet/PROJECT.txt', $folder.Replace('/', '\\'))
+"""
+"""A packed folder to one of its own name, and which one was brought last."""
 FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 

@@ -19,6 +19,8 @@ OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS,
 SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
 UNAUTHORIZED = 401
+PAGES = {"reference": "framework", "aspnetcore-iis": "core"}
+"""Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
 ASK_AS, EVIDENCE, CREDENTIAL_GUARD = "ask-as.ps1", "collect-evidence.ps1", "credential-guard.ps1"
 RESTARTS = 2
@@ -113,9 +115,11 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
     """A web server: IIS is configured by one script, and its logs are read by another."""
     evidence = _Evidence(guest)
     known: dict[str, str] = {}
+    page: list[str] = []
 
-    def start(*, back_ends: Mapping[str, Mapping[str, Any]], **_: Any) -> None:
+    def start(*, back_ends: Mapping[str, Mapping[str, Any]], front_end: str, **_: Any) -> None:
         known.update({name: _connection(**each) for name, each in back_ends.items()})
+        page[:] = [PAGES[front_end]]
 
     def configure(*, config: Mapping[str, Any], accounts: Mapping[str, Any], fixed: Mapping[str, Any],
                   pages: Mapping[str, str], managed: Mapping[str, Any] | None = None) -> None:
@@ -125,7 +129,7 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
         signed_in = {label: {"account": domain.account(each["principal"]), "password": each["password"]}
                      for label, each in fixed.items()}
         done = guest.call(CONFIGURE, {"config": config, "accounts": own, "fixed": signed_in, "back_ends": known,
-                                      "pages": pages})
+                                      "pages": pages, "page": page[0]})
         if done.document.get("needs"):
             raise LabError(f"{guest.name}: its web server needs a {done.document['needs']} for this configuration")
         evidence.sites, evidence.since = list(config.get("sites", {})), done.now

@@ -28,22 +28,14 @@ class Hands:
     restart: Callable[[str], None]
 
 
-def provisioned(topology: Topology, described: Mapping[str, Any], secrets: Mapping[str, str], signed: Signed,
-                hands: Hands, progress: Progress) -> None:
-    """Provision every machine, the domain controller first; `described` is the generated topology file.
+def provisioned(topology: Topology, name: str, described: Mapping[str, Any], secrets: Mapping[str, str], signed: Signed,
+                hands: Hands, progress: Progress, domain_sid: str = "") -> str:
+    """Provision one machine; gives its domain's SID, which a member has to be told and the domain controller tells.
 
-    Raises LabError with the machine and what it waits for in vain.
+    `described` is the generated topology file. Raises LabError with the machine and what it waits for in vain.
     """
-    domain_sid = ""
-    for name in sorted(topology.machines, key=lambda each: topology.machines[each].role is not Role.DOMAIN_CONTROLLER):
-        role = topology.machines[name].role
-        document = {"topology": described, "machine": name, "domain_sid": domain_sid,
-                    "secrets": {each: secrets[each] for each in SECRETS[role]}}
-        domain_sid = _one(name, document, signed, hands, progress) or domain_sid
-
-
-def _one(name: str, document: Mapping[str, Any], signed: Signed, hands: Hands, progress: Progress) -> str:
-    """Provision one machine; gives the domain's SID, where that is the machine which knows it."""
+    document = {"topology": described, "machine": name, "domain_sid": domain_sid,
+                "secrets": {each: secrets[each] for each in SECRETS[topology.machines[name].role]}}
     certificates: dict[str, str] = {}
     told: list[str] = []
     for _ in range(ROUNDS):
@@ -54,15 +46,14 @@ def _one(name: str, document: Mapping[str, Any], signed: Signed, hands: Hands, p
         told.append(needs)
         match needs:
             case "":
-                return str(answer["domain_sid"])
+                return str(answer["domain_sid"]) or domain_sid
             case "restart":
                 hands.restart(name)
             case "certificate":
                 issued = signed(answer["request"])
                 certificates = {"authority": issued["authority"], "machine": issued["certificate"]}
             case "domain":
-                dns = document["topology"]["dns"]
-                raise LabError(f"{name} finds no domain {dns}, though its controller is provisioned")
+                raise LabError(f"{name} finds no domain {described['dns']}, though its controller is provisioned")
             case _:
                 raise LabError(f"{name} needs {needs!r}, and nobody here knows what that is")
     raise LabError(f"{name} is not provisioned after {ROUNDS} rounds; it needed {', '.join(told)}")

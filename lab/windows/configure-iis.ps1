@@ -7,6 +7,8 @@ $Document = Read-Document $InputPath $Document
 $before = 'doublehop'
 $root = 'C:\inetpub\doublehop'
 $page = 'C:\doublehop\aspnet\framework'
+$core = 'C:\doublehop\aspnet\core.txt'  # which folder has the page that was brought last
+$dotnet = 'C:\Program Files\dotnet\dotnet.exe'
 $limits = 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
 $usual = 16384
 $application = '{4DC3E181-E14B-4A21-B022-59FC669B0914}'  # IIS's own, in the list that HTTP.sys keeps of certificates
@@ -58,7 +60,8 @@ function Set-Pool {
         Add-Change "pool: $Name"
     }
     $node = (Get-HostConfiguration).SelectSingleNode("$pools/add[@name='$Name']")
-    Set-Attribute $node $filter 'managedRuntimeVersion' 'v4.0'
+    # ASP.NET Core brings its own runtime: a pool that loads none of IIS's.
+    Set-Attribute $node $filter 'managedRuntimeVersion' $(if ($isCore) { '' } else { 'v4.0' })
     $model = $node.SelectSingleNode('processModel')
     if ($Pool.identityType -eq 'SpecificUser') {
         $account = Get-Field (Get-Field $Document 'accounts') $Pool.userName
@@ -82,6 +85,29 @@ function Get-BackEnds {
     $given = Get-Field $Document 'pages' $null
     foreach ($each in @(Get-FieldNames $given)) { $told[$each] = "page $(Get-Field $given $each)" }
     $told
+}
+
+function Get-CoreWebConfig {
+    # An application's web.config: the page's own, with where the page is, and what it is told, as its environment. IIS begins
+    # anew when it changes.
+    param([object]$Impersonate)
+    if (-not ($Impersonate -is [bool])) { throw 'ASP.NET Core has no <identity>: a page acts as its caller or as its process' }
+    $folder = (Get-Content -LiteralPath $core -Raw -Encoding UTF8).Trim()
+    $file = [xml](Get-Content -LiteralPath "$folder\web.config" -Raw -Encoding UTF8)
+    $module = $file.SelectSingleNode('/configuration/system.webServer/aspNetCore')
+    $module.SetAttribute('processPath', $dotnet)
+    $module.SetAttribute('arguments', "$folder\whoami.dll")
+    $told = Get-BackEnds
+    $backEnds = [ordered]@{}
+    foreach ($name in @($told.Keys | Sort-Object)) {
+        $kind, $where = $told[$name] -split ' ', 2
+        $backEnds[$name] = [ordered]@{ kind = $kind; where = $where }
+    }
+    $variables = $module.AppendChild($file.CreateElement('environmentVariables'))
+    $variable = $variables.AppendChild($file.CreateElement('environmentVariable'))
+    $variable.SetAttribute('name', 'WHOAMI')
+    $variable.SetAttribute('value', (ConvertTo-Json -InputObject ([ordered]@{ impersonate = $Impersonate; backEnds = $backEnds }) -Depth 5 -Compress))
+    $file.OuterXml
 }
 
 function Get-WebConfig {
@@ -122,6 +148,7 @@ function Set-Files {
     # An application's folder: the page's files, and its own web.config, which only those who run it may read.
     param([string]$Folder, [object]$Impersonate)
     if (-not (Test-Path -LiteralPath $Folder)) { $null = New-Item -Path $Folder -ItemType Directory -Force }
+    if ($isCore) { return Set-TextFile "$Folder\web.config" (Get-CoreWebConfig $Impersonate) }
     if (Test-Path -LiteralPath $page) {
         foreach ($each in @(Get-ChildItem -LiteralPath $page -File -Recurse | Where-Object { $_.Name -ne 'web.config' })) {
             $own = "$Folder$($each.FullName.Substring($page.Length))"
@@ -309,6 +336,7 @@ if (Get-Field $Document 'undo' $false) {
     return
 }
 
+$isCore = (Get-Field $Document 'page' 'framework') -eq 'core'
 $config = Get-Field $Document 'config'
 $sites = Get-Field $config 'sites'
 $pools = Get-Field $config 'applicationPools'

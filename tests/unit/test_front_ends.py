@@ -61,5 +61,5 @@ def test_a_scenario_without_a_departing_setting_is_expected_as_published():
 
 @pytest.mark.parametrize("name", ["iis", ""])
 def test_an_unknown_front_end_is_refused(name):
-    with pytest.raises(InputError, match="expected one of reference, aspnetcore, not"):
+    with pytest.raises(InputError, match="expected one of reference, aspnetcore, aspnetcore-iis, not"):
         front_ends.named(name, "--lab-front-end")

@@ -1,199 +1,27 @@
-"""What is said of Windows guests without any: provisioning, the authority, what their logs mean, what is missing."""
+"""What is said of Windows guests without any: what they are sent, what their logs mean, what they cannot do."""
 
 import base64
 import dataclasses
-import json
-import stat
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from doublehop import catalogue, directory
 from doublehop import topology as topologies
 from doublehop.data import LAB
-from doublehop.errors import HostError, InputError, LabError
+from doublehop.errors import LabError
 from doublehop.model import Given, Need, Principal, Role
-from doublehop.providers import vagrant_guests, vagrant_windows
-from doublehop.providers.authority import Authority
 from doublehop.providers.local import LocalProvider
-from doublehop.providers.vagrant_guests import described, kept_secrets
 from doublehop.providers.windows import CALL, COPY, GREET, TAKES_LONGER, encoded, files
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
-from doublehop.providers.windows_provision import EVERY_SECRET, ROUNDS, Hands, provisioned
 from doublehop.providers.winrm import Account, plain
 from doublehop.scope import scope_of
 from doublehop.topology import Named
 
 COMMAND_LINE = 8191
 """The longest command line that cmd.exe takes."""
-SECRETS = {each: f"secret of {each}" for each in EVERY_SECRET}
-
-
 @pytest.fixture(scope="module")
 def topology():
     return topologies.load()
-
-
-class Machines:
-    """Machines that need what they are told to, in turn; they remember what was done to them."""
-
-    def __init__(self, **needs):
-        self.needs = needs
-        self.done = []
-
-    def go_on(self, name, document):
-        self.done.append((name, document))
-        left = self.needs.get(name, [])
-        return {"changed": [], "needs": left.pop(0) if left else "", "request": "a request",
-                "domain_sid": "S-1-5-21-1-2-3" if name == "dc1" else ""}
-
-    def restart(self, name):
-        self.done.append((name, "restart"))
-
-
-def run(topology, machines):
-    told: list[str] = []
-    provisioned(topology, {"dns": "doublehop.test"}, SECRETS,
-                lambda request: {"certificate": f"signed {request}", "authority": "authority"},
-                Hands(go_on=machines.go_on, restart=machines.restart), told.append)
-    return told
-
-
-def test_each_machine_gets_what_it_needs_and_the_domain_controller_comes_first(topology):
-    machines = Machines(dc1=["restart", "restart", "certificate"])
-    assert run(topology, machines)[:2] == ["dc1: nothing to change; needs a restart"] * 2
-    of_dc1 = [each for name, each in machines.done if name == "dc1"]
-    assert [each if each == "restart" else sorted(each["certificates"].values()) for each in of_dc1] == [
-        [], "restart", [], "restart", [], ["authority", "signed a request"]]
-    assert [name for name, _ in machines.done][6:] == ["web1", "web2", "sql1", "client1"]
-
-
-def test_members_are_told_the_domains_sid_which_none_may_have_for_its_own(topology):
-    machines = Machines()
-    run(topology, machines)
-    told = {name: each["domain_sid"] for name, each in machines.done}
-    assert told == {"dc1": "", **dict.fromkeys(("web1", "web2", "sql1", "client1"), "S-1-5-21-1-2-3")}
-
-
-def test_a_machine_is_told_no_more_secrets_than_its_role_needs(topology):
-    machines = Machines()
-    run(topology, machines)
-    told = {name: sorted(each["secrets"]) for name, each in machines.done}
-    assert told == {"dc1": ["administrator", "dsrm", "sql_service"], "web1": ["administrator"],
-                    "web2": ["administrator"], "sql1": ["administrator", "sql_service"], "client1": ["administrator"]}
-
-
-@pytest.mark.parametrize(("needs", "said"), [
-    (["restart"] * ROUNDS, f"web1 is not provisioned after {ROUNDS} rounds; it needed restart, restart"),
-    (["domain"], "web1 finds no domain doublehop.test"),
-    (["a cup of tea"], "web1 needs 'a cup of tea'"),
-])
-def test_a_machine_that_cannot_be_provisioned_says_what_it_waits_for(topology, needs, said):
-    with pytest.raises(LabError, match=said):
-        run(topology, Machines(web1=needs))
-
-
-def request(*names):
-    key = rsa.generate_private_key(65537, 2048)
-    made = x509.CertificateSigningRequestBuilder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web1")]))
-    if names:
-        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-
-
-def test_the_authority_signs_for_servers_and_for_the_names_that_were_asked_for(tmp_path):
-    authority = Authority(tmp_path)
-    own = x509.load_pem_x509_certificate(authority.signed(request("web1", "web1.doublehop.test")).encode())
-    own.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem.encode()))
-    assert own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
-        x509.DNSName) == ["web1", "web1.doublehop.test"]
-    assert list(own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
-        ExtendedKeyUsageOID.SERVER_AUTH]
-    assert not own.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert stat.S_IMODE((tmp_path / "authority.key").stat().st_mode) == 0o600
-    assert Authority(tmp_path).pem == authority.pem, "the next run finds the same one"
-
-
-@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"])
-def test_the_authority_signs_nothing_else(tmp_path, text):
-    with pytest.raises(LabError, match="this is no request"):
-        Authority(tmp_path).signed(text or request())
-
-
-def test_secrets_are_made_with_the_first_guest_and_belong_to_their_owner(tmp_path):
-    made = kept_secrets(tmp_path, {"dc1": "not_created"})
-    assert set(made) == {*EVERY_SECRET} and len(set(made.values())) == len(EVERY_SECRET)
-    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
-    assert kept_secrets(tmp_path, {"dc1": "running"}) == made
-    assert kept_secrets(tmp_path, {"dc1": "not_created"}) != made
-
-
-@pytest.mark.parametrize(("kernel", "access", "said"), [
-    ("Linux version 6.6.87.2-microsoft-standard-WSL2 (root@x)", "1", ""),
-    ("Linux version 6.6.87.2-microsoft-standard-WSL2 (root@x)", "", "only with VAGRANT_WSL_ENABLE_WINDOWS_ACCESS=1"),
-    ("Linux version 6.1.0-37-amd64 (debian-kernel@lists.debian.org)", "1", "run this in WSL 2 there"),
-])
-def test_hyper_v_is_there_where_vagrant_says_so(tmp_path, monkeypatch, kernel, access, said):
-    monkeypatch.setattr(vagrant_windows, "KERNEL", tmp_path / "version")
-    vagrant_windows.KERNEL.write_text(kernel)
-    monkeypatch.setenv(vagrant_windows.WSL_ACCESS, access)
-    told = vagrant_windows.MISSING["hyperv"]()
-    assert said in told
-    assert bool(told) == bool(said)
-
-
-@pytest.mark.parametrize(("variable", "file", "edition"), [
-    (None, None, "developer"), ("express", None, "express"), (None, "express", "express"),
-    ("developer", "express", "developer"),
-])
-def test_an_option_chooses_the_edition_of_sql_server(tmp_path, monkeypatch, variable, file, edition):
-    monkeypatch.setattr(vagrant_guests, "OPTIONS", tmp_path / "options.json")
-    monkeypatch.delenv(vagrant_guests.SQL_OPTION, raising=False)
-    if variable:
-        monkeypatch.setenv(vagrant_guests.SQL_OPTION, variable)
-    if file:
-        vagrant_guests.OPTIONS.write_text(json.dumps({vagrant_guests.SQL_OPTION: file}))
-    plain = vagrant_guests.described()
-    assert vagrant_guests.with_options(plain) == {**plain, "windows": {**plain["windows"], "sql": edition}}
-
-
-@pytest.mark.parametrize(("content", "said"), [
-    (None, "WinRM credential missing: dc1, web1 are there, but not .*secrets.json; put it back, or run"),
-    ({"administrator": "x", "dsrm": ""}, "WinRM credential missing: .*secrets.json has no dsrm, sql_service"),
-])
-def test_guests_whose_secrets_nobody_knows_are_left_alone(tmp_path, content, said):
-    if content is not None:
-        (tmp_path / "secrets.json").write_text(json.dumps(content))
-    with pytest.raises(HostError, match=said):
-        kept_secrets(tmp_path, {"dc1": "running", "web1": "poweroff", "sql1": "not_created"})
-
-
-def test_the_guests_serve_one_lab_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with vagrant_guests.one_lab_at_a_time("virtualbox"):
-        with pytest.raises(HostError, match="another lab has the Windows guests of virtualbox"), \
-                vagrant_guests.one_lab_at_a_time("virtualbox"):
-            pass
-        with vagrant_guests.one_lab_at_a_time("libvirt"):
-            pass
-    with vagrant_guests.one_lab_at_a_time("virtualbox"):
-        pass
-
-
-@pytest.mark.parametrize(("content", "said"), [
-    (None, "No such file"), ("{", "Expecting"), ('{"realm": "R", "domain": "D"}', "dns: missing; run python -m"),
-])
-def test_a_topology_file_that_cannot_be_used_names_the_key_and_the_remedy(tmp_path, monkeypatch, content, said):
-    path = tmp_path / "machines.json"
-    monkeypatch.setattr(vagrant_guests, "DESCRIBED", path)
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=said) as raised:
-        described()
-    assert raised.value.where == str(path) and "vagrant_machines" in str(raised.value)
 
 
 def test_what_iis_logged_of_a_request():
@@ -256,10 +84,12 @@ def agent(topology):
     return operations, called
 
 
-def test_a_web_server_is_told_accounts_as_windows_names_them(agent):
+@pytest.mark.parametrize(("kind", "page"), [("reference", "framework"), ("aspnetcore-iis", "core")])
+def test_a_web_server_is_told_its_page_and_accounts_as_windows_names_them(agent, kind, page):
     operations, called = agent
     web = operations(Role.FRONT_END)
-    web["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, address="10.93.0.21", prefix=24)
+    web["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, address="10.93.0.21", prefix=24,
+                 front_end=kind)
     web["configure"](config={"sites": {"Portal": {}}}, pages={},
                      accounts={"pool": {"name": "lab-pool", "password": "p", "salt": "s", "kvno": 2}},
                      fixed={"app": {"principal": "lab-app@DOUBLEHOP.TEST", "password": "q"}},
@@ -268,6 +98,7 @@ def test_a_web_server_is_told_accounts_as_windows_names_them(agent):
     assert script == "configure-iis.ps1"
     assert document["accounts"] == {"pool": {"account": "DOUBLEHOP\\lab-pool", "password": "p"},
                                     "gmsa": {"account": "DOUBLEHOP\\lab-gmsa$"}}
+    assert document["page"] == page
     assert document["fixed"] == {"app": {"account": "DOUBLEHOP\\lab-app", "password": "q"}}
     assert document["back_ends"]["sql"].startswith("Data Source=tcp:sql1.doublehop.test,1433;Integrated Security=true")
     web["log"]()

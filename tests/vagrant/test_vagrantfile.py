@@ -27,6 +27,9 @@ Vagrant.configure("2") do |config|
           vm, own = found[:config].vm, found[:config].vm.get_provider_config(provider.to_sym)
           [name, { box: vm.box, version: vm.box_version, hostname: vm.hostname, guest: vm.guest,
                    address: vm.networks.to_h { |kind, each| [kind, each[:ip]] }["private_network".to_sym],
+                   ports: vm.networks.select { |kind, _| kind == "forwarded_port".to_sym && _[:id] != "ssh" }
+                            .to_h { |_, each| [each[:guest], each[:host_ip]] },
+                   provisioners: vm.provisioners.map { |each| [each.type, each.run] },
                    switch: vm.networks.map { |_, each| each[:bridge] }.compact,
                    folders: vm.synced_folders.reject { |_, each| each[:disabled] }.keys,
                    size: provider == "hyperv" ? [own.memory, own.cpus]
@@ -43,7 +46,10 @@ HYPERV = """load %r
 Vagrant::Util::PowerShell.define_singleton_method(:executable) { ENV["POWERSHELL"] }
 Vagrant.configure("2") do |config|
   config.trigger.before :status, type: :command do |trigger|
-    trigger.ruby { hyperv_network(Struct.new(:id, :name).new("0f9f6a44-1", "web1")); exit }
+    trigger.ruby do |env, _|
+      guest = Struct.new(:id, :name, :provider_name, :env, :ui, :index_uuid)
+      Provisioner.new(guest.new("0f9f6a44-1", :web1, :hyperv, env, env.ui), nil).provision
+    end
   end
 end
 """
@@ -101,14 +107,19 @@ def test_windows_guests_are_the_topologys(told):
             assert (each["hostname"], each["guest"]) == (name, "windows")
             assert each["address"] == str(topology.machines[name].address)
             assert each["folders"] == []
+            outside = {"5986", "636"} if name == "dc1" else {"5986"}
+            assert {port for port, host in each["ports"].items() if host == "127.0.0.1"} >= outside
+            assert ("636" in each["ports"]) == (name == "dc1")
+            assert each["provisioners"] == [["doublehop", "always"]]
             assert each["switch"] == (["Default Switch"] if provider == "hyperv" else [])
             assert each["size"] == [windows.guests[name].memory, windows.guests[name].cpus]
 
 
 @pytest.mark.parametrize(("code", "said"), [
-    ("0", ""), ("1", "web1 has no adapter on doublehop: You do not have the required permission."),
+    ("0", "web1 is not provisioned: Hyper-V missing"),
+    ("1", "web1 has no adapter on doublehop: You do not have the required permission."),
 ])
-def test_on_hyper_v_the_host_is_asked_for_the_labs_adapter(vagrant, tmp_path, code, said):
+def test_on_hyper_v_the_host_is_asked_for_the_labs_adapter_before_a_guest_is_provisioned(vagrant, tmp_path, code, said):
     (tmp_path / "Vagrantfile").write_text(HYPERV % str(ROOT / "Vagrantfile"))
     program, file = tmp_path / "powershell", tmp_path / "told"
     program.write_text(POWERSHELL)
@@ -116,7 +127,7 @@ def test_on_hyper_v_the_host_is_asked_for_the_labs_adapter(vagrant, tmp_path, co
     done = vagrant("status", root=tmp_path, VAGRANT_EXPERIMENTAL="typed_triggers", POWERSHELL=str(program),
                    TOLD=str(file), CODE=code)
     assert said in done.stderr + done.stdout
-    assert (done.returncode == 0) == (code == "0")
+    assert done.returncode == 1
     script = ROOT / "lab" / "windows" / "hyperv-network.ps1"
     *_, command = file.read_text().splitlines()
     assert script.exists()

@@ -7,6 +7,7 @@ the reference's (row B-23), so it is always written.
 
 import base64
 import dataclasses
+import json
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -188,7 +189,12 @@ def of_machine(state: dict[str, Any], accounts: dict[str, str]) -> FrontEnd:
             if each.attrib["path"] == "/" and rf"{folder}\web.config" not in files:
                 site.remove(each)  # IIS wants a first application; nothing of ours is in it
                 continue
-            identity = _found(ET.fromstring(files[rf"{folder}\web.config"]), "system.web/identity")
+            file = ET.fromstring(files[rf"{folder}\web.config"])
+            told = told_core(file)
+            if told:
+                identities[site.attrib["name"] + each.attrib["path"]] = told["impersonate"]
+                continue
+            identity = _found(file, "system.web/identity")
             name = identity.get("userName")
             identities[site.attrib["name"] + each.attrib["path"]] = (
                 {"userName": accounts[name]} if name else _value(identity.get("impersonate", "false")))
@@ -207,6 +213,13 @@ def password_of(state: dict[str, Any], pool: str) -> str:
                  if each.get("name") == pool)
     text = model.get("password", "")
     return base64.b64decode(text.removeprefix("[enc:").removesuffix(":enc]")).decode() if text else ""
+
+
+def told_core(file: ET.Element) -> dict[str, Any]:
+    """What a page of ASP.NET Core is told in its environment, as `lab/aspnet/core` reads it; nothing for others."""
+    told = file.find("system.webServer/aspNetCore/environmentVariables/environmentVariable[@name='WHOAMI']")
+    found: dict[str, Any] = json.loads(told.attrib["value"]) if told is not None else {}
+    return found
 
 
 def told_back_ends(web_config: str) -> dict[str, str]:

@@ -121,3 +121,4 @@ foreach ($job in $plan.jobs) {
     $results[$job.name] = $result
 }
 [IO.File]::WriteAllText($ResultPath, (ConvertTo-Json -InputObject $results -Depth 20 -Compress))
+exit 0

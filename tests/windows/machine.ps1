@@ -9,6 +9,8 @@ $Script:Steps = 0
 $Script:Kept = $null
 $Script:Schema = @{}
 $Script:Programs = @{}
+# One key for every request: what is asked for makes two requests differ, not the numbers that were drawn for them.
+$Script:Key = [Security.Cryptography.RSA]::Create(2048)
 
 function New-Table { New-Object System.Collections.Hashtable ([StringComparer]::OrdinalIgnoreCase) }
 
@@ -143,7 +145,8 @@ function Restart-Machine {
     $image = $Script:M.registry[$Setup].ImageState
     if ($image.value -eq 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE') {
         $image.value = 'IMAGE_STATE_COMPLETE'
-        $c.name = $c.next = $Script:Answers.SelectSingleNode('//*[local-name()="ComputerName"]').InnerText
+        $c.name = $c.next = $Script:M.world.answered
+        $Script:M.world.Remove('answered')
         $Script:M.local.Administrator.sid = 'S-1-5-21-4-5-6-500'
         foreach ($each in $Script:M.adapters.Values) { $each.servers = @() }
         $Script:M.adapters.'Ethernet 2'.address = '169.254.7.7'
@@ -284,7 +287,14 @@ $Runs = @{
         if ($args[0] -eq '-new') {
             $inf = $Script:M.files[$args[4]]
             if ($inf -notmatch '(?m)^Subject = "CN=(\S+)"\r$') { $global:LASTEXITCODE = 1; return 'no subject' }
-            Write-File $args[5] "-----BEGIN NEW CERTIFICATE REQUEST-----`r`n$($Matches[1])`r`n-----END NEW CERTIFICATE REQUEST-----`r`n"
+            $asked = [Security.Cryptography.X509Certificates.CertificateRequest]::new(
+                "CN=$($Matches[1])", $Script:Key,
+                [Security.Cryptography.HashAlgorithmName]::SHA256, [Security.Cryptography.RSASignaturePadding]::Pkcs1)
+            $names = [Security.Cryptography.X509Certificates.SubjectAlternativeNameBuilder]::new()
+            foreach ($each in [regex]::Matches($inf, '(?m)^_continue_ = "dns=([^"&]+)&?"\r$')) { $names.AddDnsName($each.Groups[1].Value) }
+            $asked.CertificateExtensions.Add($names.Build())
+            $text = [Convert]::ToBase64String($asked.CreateSigningRequest(), 'InsertLineBreaks')
+            Write-File $args[5] "-----BEGIN NEW CERTIFICATE REQUEST-----`r`n$text`r`n-----END NEW CERTIFICATE REQUEST-----`r`n"
             Step
         }
         else {
@@ -322,11 +332,16 @@ $Runs = @{
             'flush logbuffer' { }
         }
     }
+    shutdown = {
+        if ($Script:M.world.refuses) { $global:LASTEXITCODE = 1115; return }
+        $Script:M.world.restarts = $true
+        Step
+    }
     sysprep = {
         # Windows keeps a copy of the answers that it was given; a machine of a domain is not generalized.
         if ($Script:M.computer.member -or $Script:M.world.refuses) { return }
         $file = @($args | Where-Object { $_ -like '/unattend:*' })[0].Substring(10)
-        $Script:Answers = [xml]$Script:M.files[$file]
+        $Script:M.world.answered = ([xml]$Script:M.files[$file]).SelectSingleNode('//*[local-name()="ComputerName"]').InnerText
         Set-Value $Setup 'ImageState' 'String' 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE'
         Step
     }

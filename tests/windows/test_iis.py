@@ -9,10 +9,11 @@ import dataclasses
 import json
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from doublehop import catalogue, topology
+from doublehop import catalogue, front_ends, topology
 from doublehop.data import LAB
 from doublehop.execute import _filled
 from doublehop.frontend import FrontEnd
@@ -23,6 +24,11 @@ from tests.windows.conftest import golden
 FRAMEWORK = LAB / "aspnet" / "framework"
 PAGE = {"\\".join((r"C:\doublehop\aspnet\framework", *each.relative_to(FRAMEWORK).parts)): each.read_text()
         for each in sorted(FRAMEWORK.rglob("*")) if each.suffix in {".cs", ".config"} and "obj" not in each.parts}
+HOST_CONFIGURATION = r"C:\Windows\System32\inetsrv\config\applicationHost.config"
+CORE = r"C:\doublehop\aspnet\core-1"
+CORE_PAGE = {rf"{CORE}\web.config": (LAB / "aspnet" / "core" / "web.config").read_text(), rf"{CORE}\whoami.dll": "MZ",
+             r"C:\doublehop\aspnet\core.txt": CORE}
+"""The page of ASP.NET Core as it is brought: a folder, and which one it is."""
 LOOPED = ("impersonation::fixed-user", "tls::secure", "groups::limits-raised", "anonymous::off-for-one-application")
 """In these a run is stopped after each step: a secret in a file, TLS, limits of HTTP.sys, an application of its own."""
 
@@ -56,9 +62,9 @@ def configurations():
 def configured(on_machines, provisioning):
     """Run `configure-iis.ps1` with documents on one provisioned web server; gives each run by the document's name."""
 
-    def run(documents, **more):
+    def run(documents, files=PAGE, **more):
         web1 = provisioning("web1")
-        web1["world"]["files"] = PAGE
+        web1["world"]["files"] = files
         jobs = [{"name": name, "script": "configure-iis", "from": "web1", "document": each, **more}
                 for name, each in documents.items()]
         ran = on_machines(web1, *jobs)
@@ -184,3 +190,52 @@ def test_a_list_is_what_its_places_add_remove_and_clear():
     sites = apphost.read(text).sites
     assert sites["A"].windowsAuthentication.providers == ("NTLM",)
     assert sites["B"].windowsAuthentication.providers == ("Negotiate:Kerberos",)
+
+
+@pytest.fixture
+def of_core(configurations):
+    """Every configuration of the catalogue that ASP.NET Core in IIS can have, for that page."""
+    kind, lab = front_ends.load()["aspnetcore-iis"], topology.load()
+    cannot = {each.id for each in catalogue.load(lab) if kind.missing(each)}
+    return {name: {**each, "page": "core"} for name, each in configurations.items() if name.split()[0] not in cannot}
+
+
+def test_iis_has_the_page_of_asp_net_core_in_every_configuration_that_it_can_have(on_machines, provisioning, of_core):
+    assert len(of_core) > 60
+    web1, before = provisioning("web1"), "web1"
+    web1["world"]["files"] = CORE_PAGE
+    jobs = [web1]
+    for name, each in of_core.items():
+        jobs.append({"name": name, "script": "configure-iis", "from": before, "document": each, "again": True})
+        before = name
+    ran = on_machines(*jobs, {"name": "undo", "script": "configure-iis", "from": before, "document": {"undo": True}})
+    assert not {name: each for name, each in ran.items() if "error" in each}
+    for name, document in of_core.items():
+        assert _read(ran[name], document) == _wanted(document), name
+        assert ran[name]["again"] == {"steps": 0, "error": None, "same": True}, name
+        files = ran[name]["state"]["files"]
+        pools = ElementTree.fromstring(files[HOST_CONFIGURATION]).findall("system.applicationHost/applicationPools/add")
+        assert {each.get("managedRuntimeVersion") for each in pools} == {""}, name
+    assert ran["undo"]["state"] == ran["web1"]["state"]
+
+
+def test_the_page_of_asp_net_core_is_told_where_it_is_and_whom_it_can_ask(configured, of_core):
+    name = next(name for name, each in of_core.items() if each["pages"])
+    (ran,) = configured({name: of_core[name]}, files=CORE_PAGE).values()
+    files = ran["state"]["files"]
+    own = [path for path in files if path.startswith(r"C:\inetpub\doublehop")]
+    assert own and all(path.endswith("web.config") for path in own), "the page itself stands once, where it was brought"
+    file = files[own[0]]
+    golden("core-web.config", file)
+    told = apphost.told_core(ElementTree.fromstring(file))
+    assert told["backEnds"]["api"] == {"kind": "page", "where": of_core[name]["pages"]["api"]}
+    settings = (LAB / "aspnet" / "core" / "Settings.cs").read_text()
+    for word in (*told, *told["backEnds"]["api"]):
+        assert re.search(rf"^ +public .+ {word} {{ get; init; }}", settings, re.IGNORECASE | re.MULTILINE), word
+
+
+def test_asp_net_core_cannot_be_somebody_by_configuration(configured, configurations):
+    """No scenario of that kind is run with it; told to all the same, the script says what there is not."""
+    document = {**configurations["impersonation::fixed-user"], "page": "core"}
+    (ran,) = configured({"it": document}, files=CORE_PAGE).values()
+    assert "ASP.NET Core has no <identity>" in ran["error"]

@@ -306,3 +306,10 @@ def test_who_did_not_restart_the_machine_is_told_again(on_machines, provisioning
     assert ran["it"]["steps"] > 0
     assert ran["it"]["answer"]["needs"] == ran["again"]["answer"]["needs"] == "restart"
     assert ran["again"]["steps"] == 0
+
+
+def test_a_restart_is_asked_for_and_one_that_cannot_be_says_why(on_machines, provisioning):
+    job = alone({**provisioning("web1"), "document": {}}, "restart")
+    ran = on_machines(job, {**alone(job, "restart", refuses=True), "name": "refused"})
+    assert ran["restart"]["state"]["world"]["restarts"] is True
+    assert "shutdown.exe ended with 1115" in ran["refused"]["error"]

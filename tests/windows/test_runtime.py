@@ -1,15 +1,19 @@
 """What runs while a lab is up: certificates, logins, the client's request, and the evidence afterwards."""
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
+from doublehop import dotnet
 from doublehop.data import LAB
+from doublehop.run import CommandResult
 from tests.windows import facts
 from tests.windows.conftest import certificates, golden
 
@@ -352,3 +356,34 @@ def test_every_program_that_runs_here_is_called_as_published(on_machines):
                 for argument in each["arguments"]:
                     patterns = table[each["command"]]["arguments"]
                     assert any(re.fullmatch(one, argument) for one in patterns), f"{each['command']} {argument}"
+
+
+# --- the page of ASP.NET Core ---------------------------------------------------------------------
+
+
+class Machine:
+    """As much of a Windows machine as a program can be run in: its drive C is a folder."""
+
+    def __init__(self, pwsh, drive):
+        self._pwsh, self._drive = pwsh, drive
+
+    def run(self, *argv, stdin, timeout):
+        text = base64.b64decode(argv[-1]).decode("utf-16-le").replace("C:/", f"{self._drive}/")
+        done = self._pwsh("-NonInteractive", "-Command", text, stdin=stdin)
+        return CommandResult(argv=argv, code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def test_the_page_of_asp_net_core_is_brought_once_and_each_build_to_a_folder_of_its_own(pwsh, tmp_path, monkeypatch):
+    machine: Any = Machine(pwsh, tmp_path / "C")
+    brought = tmp_path / "C" / "doublehop" / "aspnet"
+    for build in ("one", "two", "one"):
+        app = tmp_path / build / "app"
+        (app / "runtimes").mkdir(parents=True, exist_ok=True)
+        (app / "whoami.dll").write_bytes(bytes(range(256)))
+        (app / "runtimes" / "of").write_text(build)
+        monkeypatch.setattr(dotnet, "published", lambda project, build=build: tmp_path / build)
+        dotnet.bring_to_windows(machine, "core")
+        assert (brought / f"core-{build}" / "whoami.dll").read_bytes() == bytes(range(256))
+        assert (brought / f"core-{build}" / "runtimes" / "of").read_text() == build
+        assert (brought / "core.txt").read_text() == f"{brought}/core-{build}".replace("/", "\\")
+    assert sorted(each.name for each in brought.iterdir()) == ["core-one", "core-two", "core.txt"]

@@ -57,12 +57,16 @@ class Windows:
         (folder / "stubs.psm1").write_text(facts.stubs(RELEASE))
         self._write("programs.json", {name: each["runs"] for name, each in facts.programs().items()})
         self._write("schema.json", tomllib.loads((FIXTURES / "windows" / "iis.toml").read_text()))
-        self._write("world.json", {
-            "role": KINDS.get(spec.role, SERVER), "address": str(spec.address), "setup": {}, "events": [], "files": {},
-            "web": facts.WEB})
+        self._world = {"role": KINDS.get(spec.role, SERVER), "address": str(spec.address), "setup": {}, "events": [],
+                       "files": {}, "web": facts.WEB}
+        self.begin_with()
 
     def _write(self, name, what):
         (self._folder / name).write_text(json.dumps(what))
+
+    def begin_with(self, **world):
+        """Have something be so in the machine's world from the beginning."""
+        self._write("world.json", {**self._world, **world})
 
     def around(self, text):
         """A program's text with the machine around it."""

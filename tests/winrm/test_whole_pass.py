@@ -21,7 +21,7 @@ from doublehop import catalogue, directory, kdclog, providers
 from doublehop import lab as labs
 from doublehop import topology as topologies
 from doublehop.codes import KrbError
-from doublehop.data import FIXTURES, LAB
+from doublehop.data import LAB
 from doublehop.lab import user_secret
 from doublehop.providers.windows_agents import SQL_SERVER
 from doublehop.scope import scope_of
@@ -29,7 +29,6 @@ from tests.winrm.model import Windows
 
 pytestmark = pytest.mark.delegation
 PROGRAM = (LAB.parent / "tests" / "winrm" / "whole_pass.py").read_text()
-CERTIFICATES = FIXTURES / "windows" / "certificates"
 SCRIPTS = {each.name: each.read_bytes() for each in (LAB / "windows").iterdir() if each.suffix in {".ps1", ".sql"}}
 STEP_SECONDS = 150
 MACHINES = ("dc1", "web1", "sql1", "client1")
@@ -41,8 +40,8 @@ HOST_CONFIGURATION = r"C:\Windows\System32\inetsrv\config\applicationHost.config
 class Models:
     """The stub machines, and what the client's task comes to."""
 
-    def __init__(self, lab, pwsh, folder):
-        self._lab = lab
+    def __init__(self, lab, pwsh, authority, folder):
+        self._lab, self.authority = lab, authority
         self.machines = {name: Windows(pwsh, folder / f"{name}-windows", each)
                          for name, each in lab.topology.machines.items() if name in MACHINES}
         self.documents: dict[str, dict[str, Any]] = {name: {} for name in self.machines}
@@ -124,9 +123,9 @@ def lab():
 
 
 @pytest.fixture
-def models(lab, guests, pwsh, tmp_path):
+def models(lab, guests, pwsh, authority, tmp_path):
     """Machines behind WinRM."""
-    models = Models(lab, pwsh, tmp_path)
+    models = Models(lab, pwsh, authority, tmp_path)
     own = {name: guests.key(name) for name in MACHINES}
     with ThreadPoolExecutor() as pool:
         made = [pool.submit(models.machines[name].begin, name) for name in MACHINES if name != PROVISIONED_HERE]
@@ -173,8 +172,7 @@ def until(step, name, go_on, models):
             case "restart":
                 models.machines[step["machine"]].restart()
             case "sign":
-                (machine,) = re.findall(r"-----\s+([a-z0-9]+)\.", step["request"])
-                answer = {"certificate": (CERTIFICATES / f"{machine}.pem").read_text()}
+                answer = {"certificate": models.authority.signed(step["request"])}
             case "failed":
                 pytest.fail(step["text"])
         step = go_on(answer)

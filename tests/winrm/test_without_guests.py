@@ -6,7 +6,8 @@ import pytest
 
 from doublehop import topology as topologies
 from doublehop.errors import HostError, LabError
-from doublehop.providers import vagrant_guests
+from doublehop.providers import vagrant_guests, vagrant_kept, vagrant_provision
+from doublehop.providers.vagrant_kept import Kept
 
 NOWHERE = "hyperv"
 """A provider of Vagrant's that is usable on Windows hosts only."""
@@ -14,24 +15,25 @@ SECRET = "correct horse battery staple"
 
 
 @pytest.fixture(autouse=True)
-def cache(not_run, tmp_path, monkeypatch):
-    """A cache folder of the test's own; without Vagrant a test is not run, by name (decision 2)."""
+def machines(not_run, tmp_path, monkeypatch):
+    """A folder for Vagrant of the test's own; without Vagrant a test is not run, by name (decision 2)."""
     if shutil.which("vagrant") is None:
         not_run("vagrant missing")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(vagrant_kept.DOTFILE, str(tmp_path / "machines"))
     monkeypatch.setenv("VAGRANT_HOME", str(tmp_path / "home"))
     return tmp_path
 
 
-def test_where_no_guest_can_be_nothing_is_kept(cache):
+def test_where_no_guest_can_be_nothing_is_kept():
+    kept = Kept(vagrant_kept.dotfile(), NOWHERE)
     with pytest.raises(HostError, match=f"The provider '{NOWHERE}' that was requested to back the machine 'dc1'"):
-        vagrant_guests.brought_up(NOWHERE, topologies.load(), lambda text: None)
-    assert not (cache / "doublehop" / "vagrant" / f"windows-{NOWHERE}").exists()
+        vagrant_provision.brought_up(kept, topologies.load(), lambda text: None)
+    assert [each.name for each in kept.folder.iterdir()] == ["log"]
 
 
-def test_a_guest_that_is_not_there_is_told_nothing(cache):
-    guests = vagrant_guests.Guests(vagrant_guests.folder_of(NOWHERE), {})
+def test_a_guest_that_is_not_there_is_told_nothing(machines):
+    guests = vagrant_guests.guests_of(Kept(vagrant_kept.dotfile(), NOWHERE))
     with pytest.raises(LabError, match="vagrant upload") as raised:
         guests.go_on("dc1", {"secrets": {"administrator": SECRET}})
     assert SECRET not in str(raised.value)
-    assert not [each for each in cache.rglob("*") if each.is_file() and SECRET in each.read_text(errors="replace")]
+    assert not [each for each in machines.rglob("*") if each.is_file() and SECRET in each.read_text(errors="replace")]

@@ -90,7 +90,8 @@ def bring_to_the_topology(topology, access):
                   restart=restarted)
     secrets = dict.fromkeys(EVERY_SECRET, given["password"])
     told: list[str] = []
-    provisioned(topology, given["described"], secrets, issued, hands, told.append)
+    for name in topology.machines:
+        provisioned(topology, name, given["described"], secrets, issued, hands, told.append)
     for each in machines.values():
         each.close()
     say("provisioned", told=told)

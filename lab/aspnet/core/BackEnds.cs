@@ -16,6 +16,12 @@ public sealed class BackEnds(Settings settings)
 {
     private const string Unreachable = "BACK_END_UNREACHABLE";
     private const int Seconds = 20;
+    private static readonly Dictionary<uint, string> Sspi = new()
+    {
+        [0x80090303] = "SEC_E_TARGET_UNKNOWN", [0x8009030C] = "SEC_E_LOGON_DENIED", [0x8009030E] = "SEC_E_NO_CREDENTIALS",
+        [0x80090311] = "SEC_E_NO_AUTHENTICATING_AUTHORITY", [0x80090322] = "SEC_E_WRONG_PRINCIPAL",
+        [0x80090324] = "SEC_E_TIME_SKEW",
+    };
     private readonly KerberosTrace trace = new(settings.Trace, settings.Errors, settings.Refusals);
 
     public bool Knows(string chain) => settings.BackEnds.ContainsKey(chain.Split('.', 2)[0]);
@@ -55,8 +61,13 @@ public sealed class BackEnds(Settings settings)
         var words = string.Join(": ", chain.Select(each => each.Message).Distinct());
         if (chain.OfType<PostgresException>().Any())
             return Seen.Failed(Named(words) ?? "BACK_END_ERROR", words);
+        // What SSPI says where Windows asks for the ticket; LSA keeps the KDC's own code to itself.
+        if (chain.OfType<Win32Exception>().Select(each => Sspi.GetValueOrDefault(unchecked((uint)each.NativeErrorCode)))
+                .FirstOrDefault(each => each is not null) is { } sspi)
+            return Seen.Failed(sspi, words);
         if (chain.OfType<SqlException>().FirstOrDefault() is { Class: > 0, Number: > 0 } told)
-            return Seen.Failed(told.Number == 18456 ? "LOGIN_FAILED" : $"SQL_{told.Number}", words);
+            return Seen.Failed(told.Number == 18456 ? "LOGIN_FAILED" : told.Class >= 20 ? Unreachable : $"SQL_{told.Number}",
+                               words);
         if (trace.RefusedTicket(mark) is { } refusal)
             return Seen.Failed(refusal.Name, refusal.Native);
         if (chain.Any(each => each is SocketException or TimeoutException))
@@ -103,11 +114,7 @@ public sealed class BackEnds(Settings settings)
 
     private static async Task<Seen> AskSqlServer(BackEnd backEnd)
     {
-        var how = new SqlConnectionStringBuilder
-        {
-            DataSource = backEnd.Port == 0 ? backEnd.Host : $"tcp:{backEnd.Host},{backEnd.Port}", IntegratedSecurity = true,
-            Pooling = false, ConnectTimeout = Seconds, Encrypt = SqlConnectionEncryptOption.Optional,
-        };
+        var how = new SqlConnectionStringBuilder(backEnd.Where) { Pooling = false };
         await using var connection = new SqlConnection(how.ConnectionString);
         await connection.OpenAsync();
         await using var command = new SqlCommand(
@@ -117,8 +124,8 @@ public sealed class BackEnds(Settings settings)
         var scheme = row.GetString(2);
         return new Seen
         {
-            Identity = row.GetString(0), Login = row.GetString(1), Encrypted = false,
-            Scheme = scheme is "KERBEROS" or "NTLM" ? scheme : "OTHER",
+            Identity = row.GetString(0), Login = row.GetString(1),
+            Encrypted = how.Encrypt != SqlConnectionEncryptOption.Optional, Scheme = scheme is "KERBEROS" or "NTLM" ? scheme : "OTHER",
         };
     }
 
@@ -127,7 +134,7 @@ public sealed class BackEnds(Settings settings)
     {
         if (!OperatingSystem.IsWindows())
             throw new IOException("a file share is reached as a caller on Windows alone");
-        var path = Path.Combine(backEnd.Path, $"whoami-{Guid.NewGuid():N}");
+        var path = Path.Combine(backEnd.Where, $"whoami-{Guid.NewGuid():N}");
         using (new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose))
         {
             var owner = new FileInfo(path).GetAccessControl(AccessControlSections.Owner).GetOwner(typeof(NTAccount));
@@ -142,7 +149,7 @@ public sealed class BackEnds(Settings settings)
         {
             Credentials = CredentialCache.DefaultCredentials, UseProxy = false,
         }) { Timeout = TimeSpan.FromSeconds(2 * Seconds) };
-        using var response = await client.GetAsync($"{backEnd.Url}?back_ends={string.Join(',', behind)}");
+        using var response = await client.GetAsync($"{backEnd.Where}?back_ends={string.Join(',', behind)}");
         var body = await response.Content.ReadAsStringAsync();
         if ((int)response.StatusCode >= 500)
             return Alone(Seen.Failed(Unreachable, $"HTTP {(int)response.StatusCode}"));

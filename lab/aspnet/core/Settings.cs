@@ -18,15 +18,15 @@ public sealed record Application
     public bool Secure { get; init; }
 }
 
-/// <summary>A back end: `postgresql`, `sqlserver`, `share` (a folder of a file server) or `page`.</summary>
+/// <summary>A back end: `postgresql`, or one that `Where` says all of: `sqlserver` (a connection string), `share` (a folder of a
+/// file server) or `page` (a URL).</summary>
 public sealed record BackEnd
 {
     public required string Kind { get; init; }
+    public string Where { get; init; } = "";
     public string Host { get; init; } = "";
     public int Port { get; init; }
     public string Service { get; init; } = "MSSQLSvc";
-    public string Path { get; init; } = "";
-    public string Url { get; init; } = "";
 }
 
 /// <summary>Everything one process is told. `Account` is the one it has on the network, and nobody's when empty.</summary>
@@ -53,6 +53,11 @@ public sealed record Settings
 
     /// <summary>Parts of a database's own words, and what they come to.</summary>
     public Dictionary<string, string> LoginErrors { get; init; } = [];
+
+    /// <summary>What IIS tells the page in its environment, else what is beside it.</summary>
+    public static Settings OfWindows() => JsonSerializer.Deserialize<Settings>(
+        Environment.GetEnvironmentVariable("WHOAMI")
+        ?? File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "whoami.json")), Words)!;
 
     public static Settings At(Uri url) => new() { Applications = [new Application { Port = url.Port }] };
 }

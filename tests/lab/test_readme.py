@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def path(tmp_path_factory):
     """The path of a machine without optional tools, which the README is about: their folders, but for them."""
     folders = []
     for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
-        if not any((folder / each).exists() for each in OPTIONAL):
+        # Asked as programs are looked for, since a path may have folders that are nobody else's.
+        if not any(shutil.which(each, path=str(folder)) for each in OPTIONAL):
             folders.append(str(folder))
             continue
         folders.append(str(tmp_path_factory.mktemp("path")))

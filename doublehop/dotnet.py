@@ -18,7 +18,7 @@ from doublehop import cache
 from doublehop.data import LAB
 from doublehop.errors import HostError
 from doublehop.providers import Machine
-from doublehop.providers.windows import UNPACK, encoded
+from doublehop.providers.windows_scripts import UNPACK, encoded
 from doublehop.run import copied, run
 
 RELEASE = "10"

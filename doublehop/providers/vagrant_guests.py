@@ -13,7 +13,7 @@ from typing import Any
 from doublehop.errors import LabError
 from doublehop.providers.vagrant_kept import DOTFILE, Kept, written
 from doublehop.providers.vagrant_state import State
-from doublehop.providers.windows import WRITE, encoded, files
+from doublehop.providers.windows_scripts import WRITE, encoded, files
 from doublehop.run import CommandResult, run
 from doublehop.wait import until
 

@@ -20,8 +20,9 @@ from doublehop.providers import Progress, Site
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_guests import guests_of
 from doublehop.providers.vagrant_kept import Kept, Mark, dotfile
-from doublehop.providers.windows import Access, files, standing
+from doublehop.providers.windows import Access, standing
 from doublehop.providers.windows_provision import Hands, provisioned
+from doublehop.providers.windows_scripts import files
 from doublehop.providers.winrm import HTTPS_PORT, Account, Endpoint
 from doublehop.topology import Topology
 

@@ -16,11 +16,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from doublehop.data import LAB
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
 from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest
+from doublehop.providers.windows_scripts import CALL, COPY, FETCH, GREET, encoded, files
 from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
 from doublehop.topology import Named, Topology
@@ -30,59 +30,6 @@ SCRIPT_SECONDS = 180
 """A script starts a PowerShell and works on a machine that may be busy."""
 TAKES_LONGER = {"set_credential_guard": 1800}
 """Operations that start a machine anew, and the seconds that they may take."""
-ROOT = "C:/doublehop"
-FOLDER = f"{ROOT}/windows"
-COPIED = {"windows": {".ps1", ".sql"}, "aspnet/framework": {".cs", ".config"}}
-"""The folders of `lab` that a guest gets, and which of their files: its scripts, and the page that IIS compiles."""
-POWERSHELL = ("powershell.exe", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
-READ = """\
-$ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
-$text = @($input) -join ''
-if (-not $text) { $text = [Console]::In.ReadToEnd() }
-$document = ConvertFrom-Json -InputObject $text
-"""
-"""PowerShell may have read standard input by itself already, or have left it to its command."""
-NOW = "[DateTime]::UtcNow.ToString('o')\n"
-CALL = READ + """\
-try { & 'FOLDER/SCRIPT' -Document $document }
-catch {
-    $at = $_.InvocationInfo
-    $where = "$(Split-Path -Leaf "$($at.ScriptName)"):$($at.ScriptLineNumber):$($at.OffsetInLine)"
-    [Console]::Error.WriteLine("${where}: $($_.Exception.Message)")
-    exit 1
-}
-""" + NOW
-GREET = f"""\
-$env:COMPUTERNAME
-{NOW}"""
-WRITE = f"""\
-foreach ($each in $files.PSObject.Properties) {{
-    $path = "{ROOT}/$($each.Name)"
-    $null = [IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
-    [IO.File]::WriteAllBytes($path, [Convert]::FromBase64String($each.Value))
-}}
-"""
-COPY = f"{READ}$files = $document\n{WRITE}{GREET}"
-UNPACK = f"""\
-$ErrorActionPreference = 'Stop'
-$ProgressPreference = 'SilentlyContinue'
-$text = @($input) -join ''
-if (-not $text) {{ $text = [Console]::In.ReadToEnd() }}
-$folder = '{ROOT}/aspnet/NAME'
-if (-not [IO.Directory]::Exists($folder)) {{
-    Add-Type -AssemblyName System.IO.Compression.FileSystem
-    $null = [IO.Directory]::CreateDirectory('{ROOT}/aspnet')
-    if ([IO.Directory]::Exists("$folder.part")) {{ [IO.Directory]::Delete("$folder.part", $true) }}
-    [IO.File]::WriteAllBytes("$folder.zip", [Convert]::FromBase64String($text))
-    [IO.Compression.ZipFile]::ExtractToDirectory("$folder.zip", "$folder.part")
-    [IO.File]::Delete("$folder.zip")
-    [IO.Directory]::Move("$folder.part", $folder)
-}}
-[IO.File]::WriteAllText('{ROOT}/aspnet/PROJECT.txt', $folder.Replace('/', '\\'))
-"""
-"""A packed folder to one of its own name, and which one was brought last."""
-FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,18 +48,6 @@ class Access:
     """What the lab's authority makes of a request: both certificates."""
     restart: Callable[[str], None]
     """Starts a machine anew, and waits until it answers."""
-
-
-def encoded(command: str) -> tuple[str, ...]:
-    """The command line of a PowerShell command, which then stands in no quotes."""
-    return *POWERSHELL, base64.b64encode(command.replace("FOLDER", FOLDER).encode("utf-16-le")).decode()
-
-
-def files() -> dict[str, str]:
-    """What a guest gets of this checkout, by the path below its folder, each as base64."""
-    found = [each for folder, kinds in COPIED.items() for each in sorted((LAB / folder).rglob("*"))
-             if each.suffix in kinds and "obj" not in each.parts]
-    return {each.relative_to(LAB).as_posix(): base64.b64encode(each.read_bytes()).decode() for each in found}
 
 
 class WindowsMachine:

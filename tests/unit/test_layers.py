@@ -2,7 +2,11 @@
 
 import ast
 import itertools
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,12 @@ MACHINE = "machine"
 
 SLEEPERS = {"wait", "machine.agent"}
 STARTERS = {"run", "providers.image", "providers.vagrant_state", "cli"}
+
+NEED_AN_EXTRA = {
+    "providers.vagrant_state", "providers.vagrant_guests", "providers.vagrant_docker", "providers.vagrant_windows",
+    "providers.winrm", "providers.windows", "providers.authority", "providers.vagrant_provision",
+}
+"""What cannot be imported without an extra of pyproject.toml: loaded by name, once it was seen to be installed."""
 
 
 def _name(path: Path) -> str:
@@ -101,6 +111,52 @@ def test_the_test_sees_imports_inside_functions_and_relative_ones():
     assert list(_imported(ast.parse(text), "run")) == [
         "doublehop.cache", "doublehop.model", "doublehop", "doublehop.lab",
     ]
+
+
+def _at_once(node: ast.AST) -> ast.Module:
+    """The imports that are done when the module is: in no function, and not for types only."""
+    found: list[ast.stmt] = []
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.Import | ast.ImportFrom):
+            found.append(each)
+        elif not (isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                  or (isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test))):
+            found += _at_once(each).body
+    return ast.Module(found, [])
+
+
+def _reached(module: str) -> set[str]:
+    """Every module, ours and others', that is imported with a module."""
+    found, ahead = {f"doublehop.{module}"}, [module]
+    for each in ahead:
+        new = set(_imported(_at_once(_tree(each)), each)) - found
+        found |= new
+        ahead += sorted(MODULES.keys() & {name.partition(".")[2] for name in new if name.startswith("doublehop")})
+    return found
+
+
+def _need_an_extra(names: set[str]) -> set[str]:
+    """Which of these modules come with none of the packages that every installation has."""
+    others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"doublehop"}
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    always = {re.split("[^a-z-]", each)[0] for each in required}
+    packages = packages_distributions()
+    return {each for each in others if always.isdisjoint(packages.get(each, ()))}
+
+
+@each_module
+def test_only_what_is_loaded_when_it_is_asked_for_needs_an_extra(module):
+    needed = set() if _is_machine(module) else _need_an_extra(_reached(module))
+    assert bool(needed) == (module in NEED_AN_EXTRA), f"{module} imports {needed}, if only by what it imports"
+
+
+def test_the_test_sees_what_is_imported_at_once_and_from_which_package_it_is():
+    text = ("import docker\nfrom testinfra.host import Host\ntry:\n    import pypsrp.shell\nexcept ImportError: pass\n"
+            "if TYPE_CHECKING:\n    import vagrant\ndef f():\n    import ldap3\n")
+    names = set(_imported(_at_once(ast.parse(text)), "run"))
+    assert names == {"docker", "testinfra.host", "pypsrp.shell"}
+    assert _need_an_extra(names) == {"pypsrp"}
+    assert "pypsrp.shell" in _reached("providers.vagrant_provision")
 
 
 @each_module

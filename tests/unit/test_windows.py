@@ -11,8 +11,9 @@ from doublehop.data import LAB
 from doublehop.errors import LabError
 from doublehop.model import Given, Need, Principal, Role
 from doublehop.providers.local import LocalProvider
-from doublehop.providers.windows import CALL, COPY, GREET, TAKES_LONGER, encoded, files
+from doublehop.providers.windows import TAKES_LONGER
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
+from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files
 from doublehop.providers.winrm import Account, plain
 from doublehop.scope import scope_of
 from doublehop.topology import Named

@@ -8,7 +8,7 @@ import pytest
 
 from doublehop.model import Principal
 from doublehop.providers.authority import Authority
-from doublehop.providers.windows import CALL, COPY, GREET, encoded
+from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded
 
 pytestmark = pytest.mark.delegation
 

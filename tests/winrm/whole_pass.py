@@ -27,9 +27,10 @@ from doublehop.execute import applied  # noqa: E402
 from doublehop.lab import up  # noqa: E402
 from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
-from doublehop.providers.windows import COPY, Access, WindowsMachine, encoded, files, standing  # noqa: E402
+from doublehop.providers.windows import Access, WindowsMachine, standing  # noqa: E402
 from doublehop.providers.windows_agents import OFFERS, Domain  # noqa: E402
 from doublehop.providers.windows_provision import EVERY_SECRET, Hands, provisioned  # noqa: E402
+from doublehop.providers.windows_scripts import COPY, encoded, files  # noqa: E402
 from doublehop.providers.winrm import Account, Connection, Endpoint  # noqa: E402
 from doublehop.verdict import judge  # noqa: E402
 

@@ -40,7 +40,8 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "aspnet": Tool(packages={"mcs": "mono-mcs", "fastcgi-mono-server4": "mono-fastcgi-server4"}),
+    "aspnet": Tool(packages={"mcs": "mono-mcs", "xsp4": "mono-xsp4"},
+                   otherwise="Debian 12 is the last that has Mono's ASP.NET"),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
                    elsewhere="DOCKER_HOST", plugins={"compose": "docker-compose"}),
     "vagrant": Tool(packages={"vagrant": "vagrant"},

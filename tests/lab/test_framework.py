@@ -1,16 +1,16 @@
 """The page for IIS (lab/aspnet/framework): Microsoft's assemblies take it, and Mono's ASP.NET serves it.
 
-It is compiled against .NET Framework 4.8's reference assemblies where .NET is there. Mono's FastCGI server, which comes
-from XSP's own sources, compiles and runs the folder as it is; Mono has no Negotiate, so its caller is nobody.
+It is compiled against .NET Framework 4.8's reference assemblies where .NET is there. Mono's XSP compiles and runs the
+folder as it is; Mono has no Negotiate, so its caller is nobody.
 """
 
 import getpass
+import http.client
 import json
 import os
 import shutil
-import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
@@ -19,16 +19,14 @@ import pytest
 from doublehop import dotnet
 from doublehop.data import LAB
 from doublehop.run import run
-from doublehop.wait import until
-from tests.lab import fastcgi
+from tests.lab import xsp
 
 pytestmark = pytest.mark.delegation
 
 SOURCE = LAB / "aspnet" / "framework"
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
-SERVER = "fastcgi-mono-server4"
 MONO_MISSING = "mono missing, try bin/doublehop setup aspnet"
-START_SECONDS, BUILD_SECONDS = 60, 240
+REQUEST_SECONDS, BUILD_SECONDS = 60, 240
 REFUSED = {"error": "KDC_ERR_BADOPTION", "native": "KDC can't fulfill requested option"}
 ANOTHER = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "lab-pool@DOUBLEHOP.TEST", "level": "Impersonate",
            "thread": "lab-api", "pool": "lab-api",
@@ -95,7 +93,7 @@ def settings_of(url, folder):
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory, not_run):
     """Ask the page on Mono; gives status and JSON. Its back ends alone are others than in the folder that IIS gets."""
-    if not (shutil.which("mcs") and shutil.which(SERVER)):
+    if xsp.missing():
         not_run(MONO_MISSING)
     folder = shutil.copytree(SOURCE, tmp_path_factory.mktemp("mono") / "p", ignore=shutil.ignore_patterns("bin", "obj"))
     config = folder / "web.config"
@@ -104,26 +102,17 @@ def ask(tmp_path_factory, not_run):
         assert '<add key="back-end:sql"' in own
         config.write_text(own.replace("</appSettings>", f"</appSettings>\n<!-- {url} -->").replace(
             own[own.index('<add key="back-end:sql"'):own.index("</appSettings>")], settings_of(url, folder)))
-        server = subprocess.Popen([SERVER, f"--applications=/:{folder}", f"--socket=unix:{folder}/socket"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with xsp.serving(folder) as port:
 
-        def attempt():
-            try:
-                return fastcgi.get("/whoami", folder)
-            except OSError:
-                return None
+            def ask(query):
+                with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as connection:
+                    connection.request("GET", f"/whoami?{query}")
+                    answer = connection.getresponse()
+                    body = answer.read()
+                assert answer.headers["Content-Type"] == "application/json", body
+                return answer.status, json.loads(body)
 
-        def ask(query):
-            status, headers, body = fastcgi.get("/whoami", folder, query)
-            assert headers["Content-Type"] == "application/json", body
-            return status, json.loads(body)
-
-        try:
-            until("Mono's server", START_SECONDS, attempt, every=0.1)
             yield ask
-        finally:
-            server.kill()
-            server.communicate()
 
 
 def test_the_page_on_mono_says_who_it_is(ask):

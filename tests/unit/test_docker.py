@@ -116,7 +116,7 @@ class Host:
         if argv[:2] == ["sudo", "-n"] and argv[2] == "true":
             return self._came(0 if self.sudo else 1)
         if "install" in argv:
-            self.programs |= {"mcs", "fastcgi-mono-server4"} if "mono-mcs" in argv else {"dockerd", "docker"}
+            self.programs |= {"mcs", "xsp4"} if "mono-mcs" in argv else {"dockerd", "docker"}
         if "start" in argv:
             self.up = "dockerd" in self.programs
         return self._came(0)
@@ -204,10 +204,17 @@ def test_an_engine_that_is_named_elsewhere_is_not_started(on, monkeypatch):
 
 
 def test_setup_installs_what_runs_the_aspnet_page_and_starts_nothing(on):
-    host = on(Host(packages=("mono-mcs", "mono-fastcgi-server4")))
-    assert setup.set_up("aspnet", nothing) == "aspnet: installed mono-fastcgi-server4, mono-mcs"
-    assert host.done[-1].endswith("mono-fastcgi-server4 mono-mcs")
+    host = on(Host(packages=("mono-mcs", "mono-xsp4")))
+    assert setup.set_up("aspnet", nothing) == "aspnet: installed mono-mcs, mono-xsp4"
+    assert host.done[-1].endswith("mono-mcs mono-xsp4")
     assert setup.set_up("aspnet", nothing) == "aspnet: ready already"
+
+
+def test_a_release_without_monos_aspnet_is_told_so_and_nothing_is_installed(on):
+    host = on(Host(packages=("mono-mcs",)))
+    with pytest.raises(HostError, match="no package mono-xsp4: Debian 12 is the last"):
+        setup.set_up("aspnet", nothing)
+    assert not any("install" in each for each in host.done)
 
 
 class NoRegistry:

@@ -27,6 +27,8 @@ class Tool:
 
     packages: Mapping[str, str]
     service: str = ""
+    daemon: str = ""
+    """The program that the service is."""
     elsewhere: str = ""
     """The environment variable that names a service which is not ours to start."""
     otherwise: str = ""
@@ -43,7 +45,7 @@ TOOLS: Mapping[str, Tool] = {
     "aspnet": Tool(packages={"mcs": "mono-mcs", "xsp4": "mono-xsp4"},
                    otherwise="Debian 12 is the last that has Mono's ASP.NET"),
     "docker": Tool(packages={"dockerd": "docker.io", "docker": "docker-cli"}, service="docker",
-                   elsewhere="DOCKER_HOST", plugins={"compose": "docker-compose"}),
+                   daemon="dockerd", elsewhere="DOCKER_HOST", plugins={"compose": "docker-compose"}),
     "vagrant": Tool(packages={"vagrant": "vagrant"},
                     otherwise="install HashiCorp's from https://developer.hashicorp.com/vagrant/install"),
 }
@@ -97,7 +99,11 @@ def _installed(missing: Sequence[str], otherwise: str, progress: Progress) -> li
 
 
 def _has(program: str) -> bool:
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+    return _found(program) is not None
+
+
+def _found(program: str) -> str | None:
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def _known(package: str) -> bool:
@@ -128,7 +134,13 @@ def _started(name: str, tool: Tool, check: Callable[[], Sequence[str]], progress
     start = ["systemctl", "start", tool.service] if SYSTEMD.exists() else ["service", tool.service, "start"]
     as_root = _as_root(" ".join(start))
     progress(f"starting {name}")
-    run([*as_root, *start], timeout=START_SECONDS).check()
+    done = run([*as_root, *start], timeout=START_SECONDS)
+    if done.code != 0 and not SYSTEMD.exists():
+        # The script raises limits first, and ends where this host may not; its daemon does with those there are.
+        done = run([*as_root, "start-stop-daemon", "--start", "--background", "--output",
+                    f"/var/log/{tool.service}.log", "--exec", str(_found(tool.daemon))],
+                   timeout=START_SECONDS)
+    done.check()
     try:
         until(f"an answer of {name}", START_SECONDS, lambda: None if check() else True, every=0.2)
     except Deadline as failure:

@@ -15,7 +15,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from doublehop import providers, setup
 from doublehop.data import LAB
-from doublehop.errors import HostError
+from doublehop.errors import HostError, LabError
 from doublehop.machine.agent import maps_user
 from doublehop.model import Role
 from doublehop.providers import claims, docker_image, image
@@ -101,9 +101,10 @@ def test_another_runs_lab_is_no_leftover(shelf):
 class Host:
     """A host on which commands are noted and an engine may come up."""
 
-    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False, compose=True):
+    def __init__(self, programs=(), packages=("docker.io", "docker-cli"), root=True, sudo=False, compose=True,
+                 limited=False):
         self.programs, self.packages, self.root, self.sudo = set(programs), packages, root, sudo
-        self.compose = compose
+        self.compose, self.limited = compose, limited
         self.up, self.done = False, []
 
     def run(self, argv, **_):
@@ -117,7 +118,9 @@ class Host:
             return self._came(0 if self.sudo else 1)
         if "install" in argv:
             self.programs |= {"mcs", "xsp4"} if "mono-mcs" in argv else {"dockerd", "docker"}
-        if "start" in argv:
+        if self.limited and {"service", "systemctl"} & {*argv}:
+            return CommandResult(argv=tuple(argv), code=2, stdout="", stderr="ulimit: error setting limit")
+        if {"start", "--start"} & {*argv}:
             self.up = "dockerd" in self.programs
         return self._came(0)
 
@@ -133,7 +136,8 @@ def on(monkeypatch, tmp_path):
     def be(host, systemd=False):
         monkeypatch.delenv("DOCKER_HOST", raising=False)
         monkeypatch.setattr(setup, "run", host.run)
-        monkeypatch.setattr(setup, "_has", lambda each: each in host.programs or (host.sudo and each == "sudo"))
+        monkeypatch.setattr(setup, "_found", lambda each: f"/usr/sbin/{each}" if each in host.programs or (
+            host.sudo and each == "sudo") else None)
         monkeypatch.setattr(os, "getuid", lambda: 0 if host.root else 1000)
         monkeypatch.setattr(setup, "SYSTEMD", tmp_path if systemd else tmp_path / "none")
         monkeypatch.setattr(providers, "make", lambda name: host)
@@ -158,6 +162,20 @@ def test_setup_installs_and_starts_the_engine(on):
     assert setup.set_up("docker", nothing) == "docker: installed docker-cli, docker.io and started its service"
     assert host.done[-1] == "service docker start"
     assert "apt-get install --yes --no-install-recommends docker-cli docker.io" in host.done[1]
+
+
+def test_where_the_services_script_may_not_raise_limits_its_daemon_is_started(on):
+    host = on(Host(limited=True))
+    assert setup.set_up("docker", nothing).endswith(" and started its service")
+    assert host.done[-1] == ("start-stop-daemon --start --background --output /var/log/docker.log"
+                             " --exec /usr/sbin/dockerd")
+
+
+def test_what_systemd_does_not_start_nobody_starts(on):
+    host = on(Host(limited=True), systemd=True)
+    with pytest.raises(LabError, match="systemctl start docker ended with 2"):
+        setup.set_up("docker", nothing)
+    assert host.done[-1] == "systemctl start docker"
 
 
 def test_setup_takes_the_package_that_an_older_release_has(on):

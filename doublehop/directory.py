@@ -279,6 +279,11 @@ def address_record(topology: Topology, node: str, address: ipaddress.IPv4Address
     return _dns_node(topology, node, A_RECORD, address.packed)
 
 
+def is_dns_record(dn: str) -> bool:
+    """Whether an entry is what a DNS server serves."""
+    return ",CN=MicrosoftDNS," in dn
+
+
 def _dns_node(topology: Topology, node: str, kind: int, data: bytes) -> Change:
     zone = f"DC={topology.dns},CN=MicrosoftDNS,DC=DomainDnsZones,{topology.base_dn}"
     return {"do": "add", "dn": f"DC={node},{zone}", "attributes": {

@@ -108,6 +108,8 @@ class Windows:
     sql: str = ""
     sql_editions: dict[str, Media] = field(default_factory=dict)
     hosting_bundle: str = ""
+    web_ports: tuple[str, ...] = ()
+    """The ports of web servers that others may reach, as a firewall takes them: a number, or a range of them."""
     boxes: Boxes = field(default_factory=Boxes)
     guests: dict[str, Guest] = field(default_factory=dict)
 

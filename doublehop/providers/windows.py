@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from doublehop.directory import is_dns_record
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
@@ -187,7 +188,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
     progress("asking the Windows machines")
     with ExitStack() as stack:
         directory = stack.enter_context(_directory(topology, access))
-        domain = Domain(topology, directory, access.signed)
+        domain = Domain(topology, _served(directory, topology, access, stack), access.signed)
         machines = {name: WindowsMachine(name, each.role, Connection(access.endpoints[name], access.administrator),
                                          domain, access.restart, entered(name))
                     for name, each in topology.machines.items()}
@@ -198,6 +199,28 @@ def standing(topology: Topology, access: Access, progress: Progress,
                 pass
         named = Named(accounts={topology.only(Role.BACK_END): SQL_SERVER})
         yield Site(replace(topology, named=named), dict[str, Machine](machines), _add)
+
+
+def _served(directory: Callable[..., Any], topology: Topology, access: Access, stack: ExitStack) -> Callable[..., Any]:
+    """The same directory, whose DNS records are served as soon as they are changed.
+
+    Windows' DNS server has a zone in memory and looks into the directory every three minutes (Get-DnsServerDsSetting:
+    PollingInterval), where Samba's looks with each query.
+    """
+    (name,) = topology.of(Role.DOMAIN_CONTROLLER)
+    controller = WindowsMachine(name, Role.DOMAIN_CONTROLLER, Connection(access.endpoints[name], access.administrator),
+                                Domain(topology, directory, access.signed), access.restart)
+    stack.callback(controller.close)
+    lock = threading.Lock()
+
+    def ask(operation: str, **arguments: Any) -> Any:
+        answer = directory(operation, **arguments)
+        if operation == "change" and any(is_dns_record(each["dn"]) for each in arguments["changes"]):
+            with lock:
+                controller.call("update-zone.ps1", {"zone": topology.dns})
+        return answer
+
+    return ask
 
 
 def _add(topology: Topology) -> Mapping[str, Machine]:

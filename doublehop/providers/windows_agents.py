@@ -22,7 +22,8 @@ UNAUTHORIZED = 401
 PAGES = {"reference": "framework", "aspnetcore-iis": "core"}
 """Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
-ASK_AS, EVIDENCE, CREDENTIAL_GUARD = "ask-as.ps1", "collect-evidence.ps1", "credential-guard.ps1"
+ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"
+KDS_ROOT_KEY, CREDENTIAL_GUARD = "kds-root-key.ps1", "credential-guard.ps1"
 RESTARTS = 2
 """How often a machine is started anew for Credential Guard before it is said that it does not come."""
 
@@ -102,6 +103,7 @@ def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
 
     def prepare(*, passwords: Mapping[str, str], **_: Any) -> Any:
         domain.ask("sweep", base_dn=domain.topology.base_dn)  # these machines outlive a run
+        guest.call(KDS_ROOT_KEY, {})  # by an administrator of the domain, which the box's own user is not
         return domain.ask("about", base_dn=domain.topology.base_dn, accounts=list(passwords))
 
     def log_since(*, mark: str, matching: str = "") -> Any:  # noqa: ARG001 - the text of another make's log
@@ -155,9 +157,13 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
 
 
 def _connection(*, host: str, port: int) -> str:
-    """How a page connects to a SQL Server: as whoever it runs as, which is what the lab is about."""
+    """How a page connects to a SQL Server: as whoever it runs as, which is what the lab is about.
+
+    Without a pool of connections: one that was kept would prove nothing of the next request, and its login could not be
+    dropped.
+    """
     return (f"Data Source=tcp:{host},{port};Integrated Security=true;Encrypt=true;TrustServerCertificate=true;"
-            "Connect Timeout=15")
+            "Pooling=false;Connect Timeout=15")
 
 
 ON_THE_WAY = {0, 5, 0x8009030E}

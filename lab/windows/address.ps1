@@ -10,11 +10,16 @@ $length = [byte]((Get-Field $topology 'network') -split '/')[1]
 
 if (@(Get-NetIPAddress -IPAddress $address -ErrorAction SilentlyContinue).Count) { return Step-Answer }
 
-# Where the hypervisor's plugin gives no address (Hyper-V), the lab's adapter has only one that it gave itself.
-$own = @(Get-NetIPAddress -AddressFamily IPv4 | Where-Object { $_.IPAddress -like '169.254.*' })
-if ($own.Count -ne 1) {
-    throw "no adapter has the address $address, and $($own.Count) have none from anybody: connect one adapter to the lab's network"
+# Where Vagrant's plugin gives no address (Hyper-V, VMware), the lab's adapter is the one that leads nowhere else. It may have
+# been connected a moment ago.
+function Get-Inside {
+    # The adapters that are connected and lead nowhere else.
+    $outside = @(Get-NetRoute -DestinationPrefix '0.0.0.0/0' -ErrorAction SilentlyContinue | ForEach-Object { $_.InterfaceAlias })
+    Get-NetAdapter -Name '*' | Where-Object { "$($_.Status)" -eq 'Up' -and $outside -notcontains $_.Name } | ForEach-Object { $_.Name }
 }
-$null = New-NetIPAddress -InterfaceAlias $own[0].InterfaceAlias -IPAddress $address -PrefixLength $length
-Add-Change "address: $address on $($own[0].InterfaceAlias)"
+Wait-Until "one adapter, besides that to the outside, that is connected to the lab's network and takes the address $address" 60 5 {
+    @(Get-Inside).Count -eq 1 }
+$own = Get-Inside
+$null = New-NetIPAddress -InterfaceAlias $own -IPAddress $address -PrefixLength $length
+Add-Change "address: $address on $own"
 Step-Answer

@@ -21,21 +21,18 @@ $null = Invoke-Program 'icacls.exe' @($folder, '/grant', "${account}:(OI)(CI)M")
 try {
     $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument `
         "-NoProfile -NonInteractive -ExecutionPolicy Bypass -File `"$PSScriptRoot\probe.ps1`" -InputPath `"$ask`" -OutputPath `"$answer`""
-    $null = Register-ScheduledTask -TaskName $name -Action $action -User $account -Password (Get-Field $user 'password') -Force
+    # A virtual machine may think that it is on a battery, as its host is.
+    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
+    $null = Register-ScheduledTask -TaskName $name -Action $action -Settings $settings -User $account -Password (Get-Field $user 'password') -Force
     Start-ScheduledTask -TaskName $name
-    $deadline = (Get-Date).AddSeconds(60)
-    while ("$((Get-ScheduledTask -TaskName $name).State)" -ne 'Ready' -or -not (Test-Path -LiteralPath $answer)) {
-        if ((Get-Date) -gt $deadline) {
-            throw "the request of $account did not end: task result $((Get-ScheduledTaskInfo -TaskName $name).LastTaskResult)"
-        }
+    for ($left = 300; "$((Get-ScheduledTask -TaskName $name).State)" -ne 'Ready' -or -not (Test-Path -LiteralPath $answer); $left--) {
+        if (-not $left) { throw "the request of $account did not end: task result $((Get-ScheduledTaskInfo -TaskName $name).LastTaskResult)" }
         Start-Sleep -Milliseconds 200
     }
     $told = Get-Content -LiteralPath $answer -Raw -Encoding UTF8
 }
 finally {
-    if ($null -ne (Get-ScheduledTask -TaskName $name -ErrorAction SilentlyContinue)) {
-        Unregister-ScheduledTask -TaskName $name -Confirm:$false
-    }
+    Remove-Task $name
     foreach ($each in $ask, $answer) { if (Test-Path -LiteralPath $each) { Remove-Item -LiteralPath $each } }
     $null = Invoke-Program 'icacls.exe' @($folder, '/remove:g', $account)
 }

@@ -13,11 +13,12 @@ if ($role -eq 'domain-controller') {
     $wanted['{0CCE9240-69AE-11D9-BED3-505054503030}'] = 'Kerberos Service Ticket Operations'
     $wanted['{0CCE923F-69AE-11D9-BED3-505054503030}'] = 'Credential Validation'
 }
+# The boxes' Windows speaks English; in another language all of this is merely set with every run.
+$both = 'Success and Failure'
 foreach ($each in @($wanted.Keys | Sort-Object)) {
-    # A line of the report: machine, target, subcategory, identifier, setting in words of the system's language, value.
+    # A line of the report: machine, target, subcategory, identifier, what is included, what is excluded.
     $line = Invoke-Program 'auditpol.exe' @('/get', "/subcategory:$each", '/r') | Where-Object { $_ -like "*$each*" }
-    $value = ("$line" -split ',')[-1].Trim()
-    if ($value -eq '3') { continue }
+    if (@("$line" -split ',')[4] -eq $both) { continue }
     $null = Invoke-Program 'auditpol.exe' @('/set', "/subcategory:$each", '/success:enable', '/failure:enable')
     Add-Change "audit: $($wanted[$each])"
 }

@@ -26,6 +26,7 @@ if ($null -ne $request) {
     $lines = @(
         '[Version]', 'Signature = "$Windows NT$"',
         '[NewRequest]', "Subject = `"CN=$(Get-Field $request 'host')`"", 'KeyAlgorithm = RSA', 'KeyLength = 2048',
+        'ProviderName = "Microsoft RSA SChannel Cryptographic Provider"', 'ProviderType = 12', 'KeySpec = 1',
         'HashAlgorithm = sha256', 'MachineKeySet = true', 'Exportable = false', 'RequestType = PKCS10', 'KeyUsage = 0xa0',
         '[EnhancedKeyUsageExtension]', 'OID = 1.3.6.1.5.5.7.3.1',
         '[Extensions]', '2.5.29.17 = "{text}"') + $extension
@@ -40,7 +41,8 @@ if ($null -ne $request) {
         $null = Invoke-Program 'certreq.exe' @('-new', '-machine', '-q', '-f', "$folder\request.inf", $pending)
         Add-Change "key for $($names -join ', ')"
     }
-    Write-Document @{ changed = @($Changes); request = (Get-Content -LiteralPath $pending -Raw -Encoding ASCII) }
+    # As plain text: what Get-Content gives has notes on it, and Windows PowerShell writes those into the JSON too.
+    Write-Document @{ changed = @($Changes); request = "$(Get-Content -LiteralPath $pending -Raw -Encoding ASCII)" }
     return
 }
 

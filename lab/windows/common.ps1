@@ -4,6 +4,7 @@ Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $Changes = New-Object System.Collections.ArrayList
+$InstallTask = 'doublehop-install'
 
 function Read-Document {
     # The caller's document: handed over, in a file, or on standard input. Nothing secret is ever an argument.
@@ -146,7 +147,8 @@ function Save-Program {
     param([string]$Uri, [string]$Path)
     if (-not (Test-Path -LiteralPath $Path)) {
         New-Folder $Path.Substring(0, $Path.LastIndexOf('\'))
-        # What was cut short is never at the path itself.
+        # What was cut short is never at the path itself. Server 2019's .NET offers an old TLS alone unless it is told.
+        [Net.ServicePointManager]::SecurityProtocol = 'Tls12'
         Invoke-WebRequest -Uri $Uri -OutFile "$Path.part" -UseBasicParsing
         Move-Item -LiteralPath "$Path.part" -Destination $Path -Force
         Add-Change "from ${Uri}: $Path"
@@ -183,6 +185,42 @@ function Install-Program {
     # A script that says nothing of its own exit code may end with this one.
     $global:LASTEXITCODE = 0
     $restart
+}
+
+function Install-AsSystem {
+    # Run an installer as the machine itself, by a task; says whether it wants the machine to restart. A session over the
+    # network has no key of its user's for what setup encrypts (DPAPI), and a share of the memory alone.
+    param([string]$Program, [string[]]$Arguments, [int]$Minutes)
+    $name = $InstallTask
+    $action = New-ScheduledTaskAction -Execute $Program -Argument ($Arguments -join ' ')
+    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
+    try {
+        $null = Register-ScheduledTask -TaskName $name -Action $action -Settings $settings -User 'SYSTEM' -RunLevel Highest -Force
+        Start-ScheduledTask -TaskName $name
+        # SCHED_S_TASK_HAS_NOT_RUN and SCHED_S_TASK_RUNNING: it is about to start, or at it.
+        Wait-Until "the end of $Program" (60 * $Minutes) 5 { (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult -notin 0x41303, 0x41301 }
+        $code = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
+    }
+    finally { Remove-Task $name }
+    if ($code -notin 0, 3010) { throw "$Program ended with $code" }
+    $code -eq 3010
+}
+
+function Wait-Until {
+    # Wait until something is so, looking again every few seconds.
+    param([string]$What, [int]$Seconds, [int]$Every, [scriptblock]$IsSo)
+    for ($waited = 0; -not (& $IsSo); $waited += $Every) {
+        if ($waited -ge $Seconds) { throw "waited $Seconds s in vain for $What" }
+        Start-Sleep -Seconds $Every
+    }
+}
+
+function Remove-Task {
+    # Remove a scheduled task, where there is one.
+    param([string]$Name)
+    if ($null -ne (Get-ScheduledTask -TaskName $Name -ErrorAction SilentlyContinue)) {
+        Unregister-ScheduledTask -TaskName $Name -Confirm:$false
+    }
 }
 
 function ConvertFrom-Pem {

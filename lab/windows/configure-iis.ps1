@@ -112,8 +112,8 @@ function Get-CoreWebConfig {
 
 function Get-WebConfig {
     # An application's web.config: the page's own, if it has one, with who its threads are and whom it can ask.
-    param([object]$Impersonate)
-    $text = '<configuration><system.web><compilation targetFramework="4.8" /><httpRuntime targetFramework="4.8" /></system.web></configuration>'
+    param([object]$Impersonate, [string]$Temporary)
+    $text = '<configuration><system.web><compilation targetFramework="4.7.2" /><httpRuntime targetFramework="4.7.2" /></system.web></configuration>'
     if (Test-Path -LiteralPath "$page\web.config") { $text = Get-Content -LiteralPath "$page\web.config" -Raw -Encoding UTF8 }
     $file = [xml]$text
     $configuration = $file.SelectSingleNode('/configuration')
@@ -132,6 +132,8 @@ function Get-WebConfig {
         $identity.SetAttribute('impersonate', 'true')
         $identity.SetAttribute('userName', (Get-Field $fixed 'account'))
         $identity.SetAttribute('password', (Get-Field $fixed 'password'))
+        # What ASP.NET compiles, that user has to write and read; ASP.NET's own folder is for the accounts of pools alone.
+        (Get-Child (Get-Child $configuration 'system.web') 'compilation').SetAttribute('tempDirectory', $Temporary)
     }
     $settings = Get-Child $configuration 'appSettings'
     foreach ($each in @($settings.SelectNodes("add[starts-with(@key, 'back-end:')]"))) { $null = $settings.RemoveChild($each) }
@@ -165,7 +167,17 @@ function Set-Files {
             '*S-1-5-32-544:(OI)(CI)F', '*S-1-5-32-568:(OI)(CI)RX')
         Add-Change "closed: $Folder"
     }
-    Set-TextFile "$Folder\web.config" (Get-WebConfig $Impersonate)
+    if ($secret) {
+        # The user that threads are then, who is in no such group.
+        $user = Get-Field (Get-Field (Get-Field $Document 'fixed') $Impersonate.userName) 'account'
+        New-Folder "$Folder.temporary"
+        foreach ($each in @(@{ path = $Folder; right = 'RX' }, @{ path = "$Folder.temporary"; right = 'M' })) {
+            if ("$(Invoke-Program 'icacls.exe' @($each.path))" -like "*${user}:*") { continue }
+            $null = Invoke-Program 'icacls.exe' @($each.path, '/grant', "${user}:(OI)(CI)$($each.right)", "*S-1-5-32-568:(OI)(CI)$($each.right)")
+            Add-Change "open to ${user}: $($each.path)"
+        }
+    }
+    Set-TextFile "$Folder\web.config" (Get-WebConfig $Impersonate "$Folder.temporary")
 }
 
 function Set-Applications {
@@ -299,6 +311,32 @@ function Set-Certificates {
     }
 }
 
+function Start-Pool {
+    # Start a pool anew: its process signs in again, and has no tickets of another configuration's.
+    param([string]$Name)
+    if ((Get-WebAppPoolState -Name $Name).Value -eq 'Started') { return Restart-WebAppPool -Name $Name }
+    Start-WebAppPool -Name $Name
+    Add-Change "started: pool $Name"
+}
+
+function Start-Site {
+    # Start a site, if it does not run.
+    param([string]$Name)
+    if ((Get-WebsiteState -Name $Name).Value -eq 'Started') { return }
+    Start-Website -Name $Name
+    Add-Change "started: $Name"
+}
+
+function Invoke-Soon {
+    # Do something that IIS may refuse for some seconds, while it still takes in what was configured (0x800710D8).
+    param([scriptblock]$Action)
+    for ($left = 30; ; $left--) {
+        try { return & $Action }
+        catch { if (-not $left) { throw } }
+        Start-Sleep -Milliseconds 500
+    }
+}
+
 function Set-Limit {
     # A limit of HTTP.sys. The usual one is the absence of a value; another counts after the next start.
     param([string]$Name, [int]$Value)
@@ -329,7 +367,8 @@ if (Get-Field $Document 'undo' $false) {
         }
     }
     if (Test-Path -LiteralPath $root) {
-        Remove-Item -LiteralPath $root -Recurse -Force
+        # A process that is about to end may still hold a file.
+        Invoke-Soon { Remove-Item -LiteralPath $root -Recurse -Force }
         Add-Change "no longer: $root"
     }
     Write-Document @{ changed = @($Changes); needs = (Get-Needs) }
@@ -385,10 +424,8 @@ foreach ($each in @((Get-HostConfiguration).SelectNodes('/configuration/system.a
 $kernel = Get-Field $config 'httpSys' $null
 Set-Limit 'MaxFieldLength' (Get-Field $kernel 'MaxFieldLength' $usual)
 Set-Limit 'MaxRequestBytes' (Get-Field $kernel 'MaxRequestBytes' $usual)
-foreach ($name in @(Get-FieldNames $sites)) {
-    if ((Get-WebsiteState -Name $name).Value -ne 'Started') {
-        Start-Website -Name $name
-        Add-Change "started: $name"
-    }
-}
+foreach ($name in @(Get-FieldNames $pools)) { Invoke-Soon { Start-Pool $name } }
+foreach ($name in @(Get-FieldNames $sites)) { Invoke-Soon { Start-Site $name } }
+# What services were given, or refused, for another configuration they keep for a quarter of an hour.
+foreach ($each in '0x3e7', '0x3e4') { $null = Invoke-Program 'klist.exe' @('-li', $each, 'purge') -Expected @(0, 1) }
 Write-Document @{ changed = @($Changes); needs = (Get-Needs) }

@@ -1,5 +1,5 @@
 #Requires -Version 5.1
-# Turns Credential Guard on or off; without a word about it off, because Windows 11 turns it on by itself.
+# Turns Credential Guard on or off; without a word about it off, because Windows 11 and Server 2025 turn it on by themselves.
 [CmdletBinding()]
 param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"

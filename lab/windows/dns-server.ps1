@@ -1,16 +1,23 @@
 #Requires -Version 5.1
-# Has the domain's zone name each machine by its address in the lab, and by no other.
+# Has the domain's zone name each machine, and the domain itself, by its address in the lab and by no other.
 [CmdletBinding()]
 param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $topology = Get-Field $Document 'topology'
 $zone = Get-Field $topology 'dns'
-$own = Get-Field (Get-Machine $Document) 'name'
 
-foreach ($each in @(Get-Field $topology 'machines')) {
-    $name = Get-Field $each 'name'
-    $address = Get-Field $each 'address'
+# Both the DNS server and Netlogon would name the domain controller by every address it has, with each start anew.
+$before = $Changes.Count
+$services = 'HKLM:\SYSTEM\CurrentControlSet\Services'
+Set-RegistryValue "$services\DNS\Parameters" 'PublishAddresses' 'String' (Get-Field (Get-Machine $Document) 'address')
+Set-RegistryValue "$services\Netlogon\Parameters" 'RegisterDnsARecords' 'DWord' 0
+if ($Changes.Count -gt $before) { Restart-Service -Name Netlogon, DNS -Force }
+
+$addresses = [ordered]@{ '@' = Get-Field (Get-Machine $Document) 'address' }
+foreach ($each in @(Get-Field $topology 'machines')) { $addresses[(Get-Field $each 'name')] = Get-Field $each 'address' }
+foreach ($name in $addresses.Keys) {
+    $address = $addresses[$name]
     # Members register themselves; the domain controller's second adapter registers an address nobody reaches.
     $records = @(Get-DnsServerResourceRecord -ZoneName $zone -Name $name -RRType A -ErrorAction SilentlyContinue)
     foreach ($one in $records) {
@@ -23,15 +30,6 @@ foreach ($each in @(Get-Field $topology 'machines')) {
     if (-not @($records | Where-Object { "$($_.RecordData.IPv4Address)" -eq $address }).Count) {
         Add-DnsServerResourceRecordA -ZoneName $zone -Name $name -IPv4Address $address
         Add-Change "dns: $name $address"
-    }
-    if ($name -eq $own) {
-        foreach ($one in @(Get-DnsServerResourceRecord -ZoneName $zone -Name '@' -RRType A -ErrorAction SilentlyContinue)) {
-            $data = "$($one.RecordData.IPv4Address)"
-            if ($data -ne $address) {
-                Remove-DnsServerResourceRecord -ZoneName $zone -Name '@' -RRType A -RecordData $data -Force
-                Add-Change "dns: the domain no longer $data"
-            }
-        }
     }
 }
 Step-Answer

@@ -19,6 +19,9 @@ function Get-Response {
     $request.Proxy = $null
     if ($null -ne $Credentials) {
         $request.Credentials = $Credentials
+        # One connection for all requests, as a browser's; IIS may keep who was signed in on it.
+        $request.UnsafeAuthenticatedConnectionSharing = $true
+        $request.ConnectionGroupName = 'probe'
         # What the user's token may be used for by the page; without it no TGT goes along.
         $level = if ($Browser.delegate) { 'Delegation' } else { 'Impersonation' }
         $request.ImpersonationLevel = [System.Security.Principal.TokenImpersonationLevel]$level
@@ -87,13 +90,14 @@ function Get-Target {
 }
 
 function Get-Observation {
-    # The fields of ClientSaw. What no program on Windows is told (a second handshake) is left as it is by itself.
+    # The fields of ClientSaw. A handshake is a request that carried a token, which the first one here does.
     param([object]$Document)
     $browser = Get-Field $Document 'profile'
     foreach ($each in 'program', 'http2', 'basic') {
         $asked = Get-Field $browser $each (Get-Field $Document $each $false)
         if ($asked -and "$asked" -ne 'browser') { throw "this probe cannot do what '$each' asks for" }
     }
+    if (-not (Get-Field $browser 'ntlm' $true)) { throw 'Negotiate of Windows goes on with NTLM, unless that is denied in the whole domain' }
     if (-not (Get-Field $browser 'honour_ok_as_delegate' $true)) { throw 'Windows always honours ok-as-delegate' }
     if (-not (Get-Field $browser 'channel_binding' $true)) { throw 'Windows always sends channel bindings' }
     if (@(Get-Field $browser 'encryption_types' @()).Count) { throw 'encryption types are a policy of the whole machine' }
@@ -116,8 +120,13 @@ function Get-Observation {
         [System.Net.AuthenticationManager]::CustomTargetNameDictionary[$url] = $target
         $own = [System.Net.CredentialCache]::DefaultNetworkCredentials
         $credentials = New-Object System.Net.CredentialCache
-        foreach ($scheme in @(if ($browser.ntlm) { 'Negotiate', 'NTLM' } else { 'Kerberos' })) { $credentials.Add([uri]$url, $scheme, $own) }
-        for ($at = 0; $at -lt (Get-Field $Document 'times' 1); $at++) { $last = Get-Response $url $credentials $browser }
+        foreach ($scheme in 'Negotiate', 'NTLM') { $credentials.Add([uri]$url, $scheme, $own) }
+        for ($at = 0; $at -lt (Get-Field $Document 'times' 1); $at++) {
+            $last = Get-Response $url $credentials $browser
+            if ($at -and -not $last.Authorization) { continue }
+            $saw.handshakes++
+            $token = ($last.Authorization -split ' ', 2)[-1]
+        }
 
         $tickets = @(Get-Tickets)
         $ticket = @($tickets | Where-Object { $_.Server -eq $target })
@@ -128,9 +137,7 @@ function Get-Observation {
             $saw.ticket_flags = @('forwardable', 'ok_as_delegate' | Where-Object { $ticket[0].Flags -contains $_ })
         }
         $saw.delegated = [bool]@($tickets | Where-Object { $_.Cache -like '*DELEGATION*' }).Count
-        $saw.handshakes = 1
         $saw.mutual = $last.Mutual
-        $token = ($last.Authorization -split ' ', 2)[-1]
         $saw.token = $token.Substring(0, [Math]::Min(4, $token.Length))
         $saw.token_size = $token.Length
     }

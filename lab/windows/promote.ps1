@@ -8,11 +8,23 @@ $topology = Get-Field $Document 'topology'
 $dns = Get-Field $topology 'dns'
 $system = Get-CimInstance -ClassName Win32_ComputerSystem
 
+function Test-Directory {
+    # Whether this domain controller's services run, its directory answers, and it has the domain's zone.
+    param([string]$Name)
+    if (@(Get-Service -Name NTDS, ADWS, DNS | Where-Object { "$($_.Status)" -ne 'Running' }).Count) { return $false }
+    try {
+        $null = Get-ADUser -Filter "SamAccountName -eq 'Administrator'"
+        $null = Get-DnsServerZone -Name $Name
+        $true
+    }
+    catch { $false }
+}
+
 # 4 and 5 are domain controllers (DomainRole of Win32_ComputerSystem).
 if ($system.DomainRole -ge 4) {
     if ($system.Domain -ne $dns) { throw "this machine is a domain controller of $($system.Domain), not of $dns" }
-    $services = @(Get-Service -Name NTDS, ADWS, DNS)
-    if (@($services | Where-Object { "$($_.Status)" -ne 'Running' }).Count) { return Step-Answer -Needs 'domain' }
+    # After its first start as one a domain controller has minutes until its directory and its zone answer.
+    Wait-Until "the directory of $dns" 1200 5 { Test-Directory $dns }
     return Step-Answer
 }
 
@@ -20,11 +32,11 @@ if ($system.DomainRole -ge 4) {
 if ((Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType') -eq 'LanmanNT') {
     return Step-Answer -Needs 'restart'
 }
-if (Add-Feature @('AD-Domain-Services')) { return Step-Answer -Needs 'restart' }
+if (Add-Feature @('AD-Domain-Services', 'DNS')) { return Step-Answer -Needs 'restart' }
 
-# The local administrator becomes the domain's, and keeps the password.
+# The local administrator becomes the domain's, and keeps the password; guests stay longer than a password of the domain's counts.
 $administrator = Get-LocalUser | Where-Object { "$($_.SID)" -like '*-500' }
-Set-LocalUser -SID $administrator.SID -Password (Get-Secret $Document 'administrator')
+Set-LocalUser -SID $administrator.SID -Password (Get-Secret $Document 'administrator') -PasswordNeverExpires $true
 Enable-LocalUser -SID $administrator.SID
 $null = Install-ADDSForest -DomainName $dns -DomainNetbiosName (Get-Field $topology 'domain') `
     -ForestMode WinThreshold -DomainMode WinThreshold -InstallDns `

@@ -5,10 +5,10 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $scripts = @{
-    'domain-controller' = 'rename', 'address', 'promote', 'dns-client', 'dns-server', 'kds-root-key', 'sql-service-account',
+    'domain-controller' = 'rename', 'address', 'promote', 'dns-client', 'dns-server', 'sql-service-account',
         'domain-sid', 'audit', 'kerberos-logging', 'certify', 'winrm'
     # What is fetched comes before the domain controller is asked for names: it may not know those of the outside.
-    'front-end' = 'generalize', 'rename', 'address', 'iis', 'hosting-bundle', 'dns-client', 'join', 'audit', 'kerberos-logging',
+    'front-end' = 'generalize', 'rename', 'address', 'credential-guard', 'iis', 'hosting-bundle', 'dns-client', 'join', 'audit', 'kerberos-logging',
         'firewall', 'certify', 'winrm'
     'back-end' = 'generalize', 'rename', 'address', 'sql-media', 'dns-client', 'join', 'sql-server', 'sql-account', 'audit',
         'kerberos-logging', 'firewall', 'certify', 'winrm'

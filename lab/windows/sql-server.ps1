@@ -8,7 +8,10 @@ $topology = Get-Field $Document 'topology'
 $setup = 'C:\doublehop\sql\setup.exe'
 $instances = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'
 
-if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
+# Setup names its instance long before it is done; that is said by the state of each part: 1 is configured, 2 has failed.
+$id = Get-RegistryValue $instances 'MSSQLSERVER'
+$states = "HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\$id\ConfigurationState"
+if (-not $id -or (Get-RegistryValue $states 'SQL_Engine_Core_Inst') -ne 1) {
     Assert-Signature $setup
     # It runs as its own virtual account at first: setup takes a password as an argument or in this file, and nowhere else.
     $lines = @(
@@ -16,10 +19,13 @@ if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
         'FEATURES=SQLENGINE', 'INSTANCENAME="MSSQLSERVER"', 'SQLSVCSTARTUPTYPE="Automatic"', 'TCPENABLED="1"', 'NPENABLED="0"',
         "SQLSYSADMINACCOUNTS=`"BUILTIN\Administrators`" `"$(Get-Field $topology 'domain')\Domain Admins`"")
     Set-TextFile 'C:\doublehop\ConfigurationFile.ini' (($lines -join "`r`n") + "`r`n") 'ASCII'
-    $restart = Install-Program $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini')
+    $restart = Install-AsSystem $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini') -Minutes 45
     Add-Change 'SQL Server'
     if ($restart) { return Step-Answer -Needs 'restart' }
 }
+
+# What a run that was cut short at the end of setup has left.
+Remove-Task $InstallTask
 
 # One port for every address, whatever the edition's setup chose.
 $id = Get-RegistryValue $instances 'MSSQLSERVER'

@@ -18,7 +18,7 @@ if ($null -eq $account) {
 else { $has = @($account.ServicePrincipalNames) }
 $missing = @($wanted | Where-Object { $has -notcontains $_ })
 if ($missing.Count) {
-    Set-ADUser -Identity $name -ServicePrincipalNames @{ Add = $missing }
+    Set-ADUser -Identity $name -ServicePrincipalNames @{ Add = [string[]]$missing }
     Add-Change "names of ${name}: $($missing -join ', ')"
 }
 Step-Answer

@@ -12,13 +12,14 @@ $thumbprint = $own.Thumbprint
 
 $uri = 'winrm/config/Listener'
 $selectors = @{ Address = '*'; Transport = 'HTTPS' }
+# Among all there are: asking for one that is not there is an error that cannot be kept quiet.
+$listener = @(Get-WSManInstance -ResourceURI $uri -Enumerate | Where-Object { $_.Transport -eq 'HTTPS' -and $_.Address -eq '*' })
 $values = @{ Hostname = $fqdn; CertificateThumbprint = $thumbprint }
-$listener = Get-WSManInstance -ResourceURI $uri -SelectorSet $selectors -ErrorAction SilentlyContinue
-if ($null -eq $listener) {
+if (-not $listener.Count) {
     $null = New-WSManInstance -ResourceURI $uri -SelectorSet $selectors -ValueSet $values
     Add-Change "WinRM: HTTPS as $fqdn"
 }
-elseif ($listener.CertificateThumbprint -ne $thumbprint -or $listener.Hostname -ne $fqdn) {
+elseif ($listener[0].CertificateThumbprint -ne $thumbprint -or $listener[0].Hostname -ne $fqdn) {
     $null = Set-WSManInstance -ResourceURI $uri -SelectorSet $selectors -ValueSet $values
     Add-Change "WinRM: HTTPS as $fqdn with another certificate"
 }

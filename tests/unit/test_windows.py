@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,12 @@ from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.errors import LabError
 from doublehop.model import Given, Need, Principal, Role
+from doublehop.providers import windows
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.windows import TAKES_LONGER
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
 from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files
-from doublehop.providers.winrm import Account, plain
+from doublehop.providers.winrm import Account, Endpoint, plain
 from doublehop.scope import scope_of
 from doublehop.topology import Named
 
@@ -177,3 +180,50 @@ def test_credential_guard_that_does_not_come_is_told():
 def test_every_operation_of_a_scenario_about_credential_guard_is_known_to_take_long(agent):
     operations, _ = agent
     assert TAKES_LONGER.keys() <= operations(Role.CLIENT).keys() & operations(Role.FRONT_END).keys()
+
+
+def test_the_firewall_lets_in_every_port_that_a_scenarios_site_is_at(topology):
+    spans = [[int(one) for one in each.split("-")] for each in topology.windows.web_ports]
+    ports = {int(binding.split(":")[-2].rpartition("/")[2]) for scenario in catalogue.load(topology)
+             for front_end in scenario.given.front_ends.values() for site in front_end.sites.values()
+             for binding in site.bindings}
+    assert {81, 443, 5000, 8080} <= ports
+    assert {each for each in ports if not any(span[0] <= each <= span[-1] for span in spans)} == set()
+
+
+@pytest.mark.parametrize(("dn", "told"), [
+    ("DC=portal.s1,DC=doublehop.test,CN=MicrosoftDNS,DC=DomainDnsZones,DC=doublehop,DC=test", ["update-zone.ps1"]),
+    ("CN=lab-pool,CN=Users,DC=doublehop,DC=test", []),
+])
+def test_the_dns_server_is_told_of_records_that_were_changed(topology, monkeypatch, dn, told):
+    asked = []
+
+    class Controller:
+        def __init__(self, *_):
+            pass
+
+        def call(self, script, document):
+            assert document == {"zone": topology.dns}
+            asked.append(script)
+
+        def close(self):
+            asked.append("closed")
+
+    monkeypatch.setattr(windows, "WindowsMachine", Controller)
+    endpoint = Endpoint(machine="dc1", host="", address="", authority=LAB)
+    access = windows.Access(endpoints={"dc1": endpoint}, administrator=Account(), directory=endpoint,
+                            directory_password="", signed=lambda request: {}, restart=print)
+    with ExitStack() as stack:
+        ask = windows._served(lambda operation, **_: operation, topology, access, stack)
+        assert ask("change", changes=[{"dn": dn}]) == "change"
+        assert ask("read", dn=dn) == "read"
+    assert asked == [*told, "closed"]
+
+
+def test_a_page_keeps_no_connection_to_the_database(topology):
+    given: dict[str, Any] = {}
+    guest = Guest("web1", Role.FRONT_END, lambda _, document: given.update(document) or Answer({}, "now"), str, print)
+    does = OPERATIONS[Role.FRONT_END](guest, Domain(topology, print, lambda request: {}))
+    does["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, front_end="reference")
+    does["configure"](config={}, accounts={}, fixed={}, pages={})
+    assert "Pooling=false" in given["back_ends"]["sql"]

@@ -11,6 +11,12 @@ $Does = @{
             'Win32_Service' {
                 if ($b['Filter'] -eq "Name='MSSQLSERVER'") { return [pscustomobject]@{ Name = 'MSSQLSERVER'; StartName = $Script:M.sql.account } }
             }
+            'MicrosoftDNS_Zone' {
+                if ($b['Namespace'] -eq 'root\MicrosoftDNS' -and $b['Filter'] -match "^Name='(.+)'$") {
+                    if ($Script:M.zones.ContainsKey($Matches[1])) { [pscustomobject]@{ Class = 'MicrosoftDNS_Zone'; Name = $Matches[1] } }
+                    return
+                }
+            }
             '__NAMESPACE' { if ($b['Namespace'] -eq 'root\Microsoft\SqlServer') { return [pscustomobject]@{ Name = 'ComputerManagement16' }, [pscustomobject]@{ Name = 'ServerEvents' } | Sort-Object Name } }
             'SqlService' {
                 if ($b['Namespace'] -eq 'root\Microsoft\SqlServer\ComputerManagement16' -and $b['Filter'] -eq "ServiceName='MSSQLSERVER'") {
@@ -20,6 +26,7 @@ $Does = @{
         throw "the model has no $($b['ClassName']) $($b['Filter']) in '$($b['Namespace'])'"
     }
     'Invoke-CimMethod' = { param($b)
+        if ($b['InputObject'].Class -eq 'MicrosoftDNS_Zone' -and $b['MethodName'] -eq 'UpdateFromDS') { $Script:M.world.read = $b['InputObject'].Name; return }
         if ($b['InputObject'].Class -ne 'SqlService' -or $b['MethodName'] -ne 'SetServiceAccount') { throw 'the model has no such method' }
         $wanted = @($b['Arguments'].Keys | Sort-Object) -join ','
         if ($wanted -ne 'ServiceStartName,ServiceStartPassword') { throw "SetServiceAccount takes ServiceStartName and ServiceStartPassword, not $wanted" }
@@ -79,7 +86,7 @@ $Does = @{
         if ($b['EffectiveTime'] -gt (Get-Date).AddHours(-9.9)) { throw 'the key counts only after ten hours' }
         $Script:M.rootKeys = @('a key'); Step; 'a key' }
     'Get-ADUser' = { param($b)
-        if ($Script:M.computer.role -ne 5) { throw 'no domain controller answers' }
+        if ($Script:M.computer.role -ne 5 -or $Script:Starting) { throw 'no domain controller answers' }
         if ($b['Filter'] -notmatch "^SamAccountName -eq '([^']+)'$") { throw 'the model does not know this filter' }
         if ($Matches[1] -eq 'Administrator') { return [pscustomobject]@{ SamAccountName = $Matches[1]; SID = $Script:M.local.Administrator.sid } }
         $user = $Script:M.accounts[$Matches[1]]
@@ -120,6 +127,10 @@ $Does = @{
         $found }
     'New-NetIPAddress' = { param($b)
         $one = $Script:M.adapters["$($b['InterfaceAlias'])"]; $one.address = "$($b['IPAddress'])"; $one.length = [int]$b['PrefixLength']; Step }
+    'Get-NetRoute' = { param($b)
+        if (@($b['DestinationPrefix']) -ne '0.0.0.0/0') { throw 'the model has a way to the outside alone' }
+        [pscustomobject]@{ InterfaceAlias = 'Ethernet' } }
+    'Get-NetAdapter' = { param($b) foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) { [pscustomobject]@{ Name = $each; Status = $(if ($Script:M.adapters[$each].off) { 'Disconnected' } else { 'Up' }) } } }
     'Get-DnsClientServerAddress' = { param($b)
         foreach ($each in @(@($Script:M.adapters.Keys) + 'Loopback Pseudo-Interface 1' | Sort-Object)) {
             $one = if ($each -like 'Loopback*') { @{ servers = @() } } else { $Script:M.adapters[$each] }
@@ -129,6 +140,9 @@ $Does = @{
     'Set-DnsClient' = { param($b) $Script:M.adapters["$($b['InterfaceAlias'])"].registers = $b['RegisterThisConnectionsAddress']; Step }
     'Resolve-DnsName' = { param($b)
         if ($Script:M.world.domain) { [pscustomobject]@{ Name = $b['Name']; Type = $b['Type'] } } else { Fail 'DNS name does not exist' 'DNS_ERROR_RCODE_NAME_ERROR' $b } }
+    'Get-DnsServerZone' = { param($b)
+        if (-not $Script:M.zones.ContainsKey("$($b['Name'])")) { return Fail "The zone $($b['Name']) was not found on server." 'WIN32 9601' $b }
+        [pscustomobject]@{ ZoneName = "$($b['Name'])" } }
     'Get-DnsServerResourceRecord' = { param($b)
         $found = @($Script:M.zones[$b['ZoneName']] | Where-Object { $_.name -eq $b['Name'] -and $_.type -eq $b['RRType'] })
         if (-not $found.Count) { return Fail 'Failed to get the record' 'WIN32 9714' $b }
@@ -152,14 +166,25 @@ $Does = @{
 
     'Get-Service' = { param($b)
         foreach ($each in @($b['Name'])) {
-            if ($Script:M.services.ContainsKey($each)) { [pscustomobject]@{ Name = $each; Status = $Script:M.services[$each].status } }
+            if ($Script:M.services.ContainsKey($each)) { [pscustomobject]@{ Name = $each; Status = $(if ($Script:Starting -gt 1) { 'StartPending' } else { $Script:M.services[$each].status }) } }
             else { Fail "Cannot find any service with service name '$each'." 'NoServiceFoundForGivenName' $b } } }
+    # Nobody waits here, but what takes time goes on meanwhile.
+    'Start-Sleep' = { param($b) if ($Script:Starting) { $Script:Starting-- } }
     'Start-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Running'; Step }
-    'Restart-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Stopped'; Step; $Script:M.services["$($b['Name'])"].status = 'Running'; Step }
+    'Restart-Service' = { param($b)
+        foreach ($each in $b['Name']) { $Script:M.services[$each].status = 'Stopped'; Step; $Script:M.services[$each].status = 'Running'; Step } }
 
     'Get-WSManInstance' = { param($b)
+        if ("$($b['ResourceURI'])" -ne 'winrm/config/Listener') { throw 'the model has listeners alone' }
+        if ($b['Enumerate']) {
+            # WinRM over HTTP is what a box comes with.
+            [pscustomobject]@{ Address = '*'; Transport = 'HTTP'; Hostname = ''; CertificateThumbprint = '' }
+            foreach ($each in @($Script:M.listeners.Keys)) { [pscustomobject](@{ Address = '*'; Transport = $each } + $Script:M.listeners[$each]) }
+            return
+        }
         $found = $Script:M.listeners["$($b['SelectorSet'].Transport)"]
-        if ($null -eq $found) { return Fail 'The service cannot find the resource identified by the resource URI and selectors.' 'WsManError' $b }
+        # It ends whoever asked, whatever -ErrorAction says.
+        if ($null -eq $found) { throw 'The service cannot find the resource identified by the resource URI and selectors.' }
         [pscustomobject]$found }
     'New-WSManInstance' = { param($b)
         if ("$($b['ResourceURI'])" -ne 'winrm/config/Listener' -or $b['SelectorSet'].Address -ne '*') { throw 'the model has listeners on every address' }
@@ -213,8 +238,9 @@ $Does = @{
     'Get-Content' = { param($b)
         $path = Get-OnlyPath $b
         if (-not $Script:M.files.ContainsKey($path)) { throw "Cannot find path '$path'" }
-        if ($b['Raw']) { return $Script:M.files[$path] }
-        @($Script:M.files[$path] -split "`r?`n") }
+        # Each text has notes of where it is from on it, as Windows' has.
+        foreach ($each in @(if ($b['Raw']) { $Script:M.files[$path] } else { $Script:M.files[$path] -split "`r?`n" })) {
+            Add-Member -InputObject $each -NotePropertyName PSPath -NotePropertyValue $path -PassThru } }
     'Set-Content' = { param($b)
         $path = Get-OnlyPath $b
         if (-not $Script:M.folders.ContainsKey($path.Substring(0, $path.LastIndexOf('\')))) { throw "Could not find a part of the path '$path'" }
@@ -356,6 +382,9 @@ $Does = @{
         $xml = Get-Configuration
         $node = $xml.SelectSingleNode("/configuration/system.applicationHost/sites/site[@name='$($b['Site'])']/application[@path='/$($b['Name'])']")
         $null = $node.ParentNode.RemoveChild($node); Save-Configuration $xml }
+    'Get-WebAppPoolState' = { param($b) [pscustomobject]@{ Value = 'Started' } }
+    'Restart-WebAppPool' = { param($b) $Script:Anew += @($b['Name']) }
+    'Start-WebAppPool' = { param($b) }
     'Get-WebsiteState' = { param($b) [pscustomobject]@{ Value = $Script:M.sites["$($b['Name'])"] } }
     'Start-Website' = { param($b) $Script:M.sites["$($b['Name'])"] = 'Started'; Step }
     'Get-WebConfigurationBackup' = { param($b) foreach ($each in @($Script:M.backups.Keys)) { [pscustomobject]@{ Name = $each } } }
@@ -373,8 +402,18 @@ $Does = @{
     'Register-ScheduledTask' = { param($b)
         $Script:M.tasks[$b['TaskName']] = @{ user = $b['User']; execute = $b['Action'][0].Execute; arguments = $b['Action'][0].Arguments; state = 'Ready' }; Step
         [pscustomobject]@{ TaskName = $b['TaskName'] } }
+    'New-ScheduledTaskSettingsSet' = { param($b)
+        if (-not ($b['AllowStartIfOnBatteries'] -and $b['DontStopIfGoingOnBatteries'])) { throw 'the model is on a battery, and no task would start' }
+        'settings' }
     'Start-ScheduledTask' = { param($b)
         $task = $Script:M.tasks["$($b['TaskName'])"]
+        if ($Script:Programs.ContainsKey($task.execute)) {
+            # A task of the machine's own that runs a program.
+            if ($task.user -ne 'SYSTEM') { throw 'the model runs programs as the machine' }
+            $null = Invoke-StubProgram $task.execute @($task.arguments -split ' ')
+            $task.result = $global:LASTEXITCODE; $global:LASTEXITCODE = 0
+            return
+        }
         if ($task.arguments -notmatch '-InputPath "([^"]+)" -OutputPath "([^"]+)"$') { throw 'the task is not as expected' }
         $Script:M.world.asked = $Script:M.files[$Matches[1]]
         $Script:M.files[$Matches[2]] = $Script:M.world.answer; Step }
@@ -382,7 +421,7 @@ $Does = @{
         $task = $Script:M.tasks["$($b['TaskName'])"]
         if ($null -eq $task) { return Fail 'The system cannot find the file specified.' 'HRESULT 0x80070002' $b }
         [pscustomobject]@{ TaskName = "$($b['TaskName'])"; State = $task.state } }
-    'Get-ScheduledTaskInfo' = { param($b) [pscustomobject]@{ LastTaskResult = 0 } }
+    'Get-ScheduledTaskInfo' = { param($b) [pscustomobject]@{ LastTaskResult = [uint32]$Script:M.tasks["$($b['TaskName'])"].result } }
     'Unregister-ScheduledTask' = { param($b) $Script:M.tasks.Remove("$($b['TaskName'])"); Step }
 
     'Get-WinEvent' = { param($b)
@@ -395,4 +434,24 @@ $Does = @{
                 $told | Add-Member -MemberType ScriptMethod -Name ToXml -Value { $this.Xml } -PassThru })
         if (-not $found.Count) { return Fail 'No events were found that match the specified selection criteria.' 'NoMatchingEventsFound,Microsoft.PowerShell.Commands.GetWinEventCommand' $b }
         $found }
+}
+
+function ConvertTo-Json {
+    # The engine's own, but for what Windows PowerShell writes as an object where later ones write text: text with notes on it.
+    param([Parameter(ValueFromPipeline = $true)][object]$InputObject, [int]$Depth = 2, [switch]$Compress)
+    process {
+        Test-Plain $InputObject
+        & $Engine -InputObject $InputObject -Depth $Depth -Compress:$Compress
+    }
+}
+$Engine = $ExecutionContext.InvokeCommand.GetCommand('ConvertTo-Json', 'Cmdlet')
+
+function Test-Plain($Value) {
+    if ($Value -is [string]) {
+        if (@($Value.PSObject.Properties | Where-Object { $_.MemberType -eq 'NoteProperty' }).Count) { throw "Windows PowerShell would write an object for the text '$Value'" }
+        return
+    }
+    if ($Value -is [System.Collections.IDictionary]) { foreach ($each in $Value.Values) { Test-Plain $each }; return }
+    if ($Value -is [System.Collections.IEnumerable]) { foreach ($each in $Value) { Test-Plain $each }; return }
+    if ($Value -is [System.Management.Automation.PSCustomObject]) { foreach ($each in $Value.PSObject.Properties) { Test-Plain $each.Value } }
 }

@@ -7,6 +7,7 @@ $Script:M = @{}
 $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
 $Script:Kept = $null
+$Script:Starting = 0
 $Script:Schema = @{}
 $Script:Programs = @{}
 # One key for every request: what is asked for makes two requests differ, not the numbers that were drawn for them.
@@ -134,13 +135,16 @@ function Restart-Machine {
     $tcpip = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters']
     if ($Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions'].ProductType.value -eq 'LanmanNT' -and $c.role -lt 4) {
         $c.role = 5; $c.member = $true; $c.domain = $tcpip.'NV Domain'.value
-        foreach ($each in 'NTDS', 'ADWS', 'DNS') { $Script:M.services[$each] = @{ status = 'Running' } }
+        foreach ($each in 'NTDS', 'ADWS', 'DNS', 'Netlogon') { $Script:M.services[$each] = @{ status = 'Running' } }
         # Each adapter registers, the one that nobody in the lab reaches too.
         $Script:M.zones[$c.domain] = New-Object System.Collections.ArrayList
         foreach ($name in $c.name, '@') { foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) {
                 $null = $Script:M.zones[$c.domain].Add(@{ name = $name; type = 'A'; data = $Script:M.adapters[$each].address }) } }
     }
     $tcpip.Domain.value = $tcpip.'NV Domain'.value
+    # Services start by themselves. A domain controller's take a while: first they, then what they serve.
+    foreach ($each in @($Script:M.services.Keys)) { if ($each -ne 'NTDS' -or $c.role -ge 4) { $Script:M.services[$each].status = 'Running' } }
+    if ($c.role -ge 4) { $Script:Starting = 3 }
     # A generalized machine is made anew after its answer file: another SID, and nothing of what its adapters were told.
     $image = $Script:M.registry[$Setup].ImageState
     if ($image.value -eq 'IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE') {
@@ -277,9 +281,8 @@ $Runs = @{
     auditpol = {
         $guid = ("$($args[1])" -split ':', 2)[1]
         if ($args[0] -eq '/get') {
-            ''; 'Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Setting,Exclusion Setting,Setting Value'
-            $value = if ($Script:M.audit.ContainsKey($guid)) { $Script:M.audit[$guid] } else { 0 }
-            "$($Script:M.computer.name),System,A name,$guid,Words,,$value"
+            ''; 'Machine Name,Policy Target,Subcategory,Subcategory GUID,Inclusion Setting,Exclusion Setting'
+            "$($Script:M.computer.name),System,A name,$guid,$(if ($Script:M.audit.ContainsKey($guid)) { 'Success and Failure' } else { 'No Auditing' }),"
         }
         else { $Script:M.audit[$guid] = 3; Step }
     }
@@ -310,7 +313,9 @@ $Runs = @{
             if ($Script:M.acl.ContainsKey($args[0])) { "$($args[0]) $($Script:M.acl[$args[0]] -join ' ')" } else { "$($args[0]) BUILTIN\Users:(I)(OI)(CI)(RX)" }
             return
         }
-        if ($args[1] -eq '/remove:g') { $Script:M.acl.Remove($args[0]) } else { $Script:M.acl[$args[0]] = @($args[1..($args.Count - 1)]) }
+        if ($args[1] -eq '/remove:g') { $Script:M.acl.Remove($args[0]) }
+        elseif ($args[1] -eq '/grant') { $Script:M.acl[$args[0]] = @($Script:M.acl[$args[0]] | Where-Object { $_ }) + @($args[1..($args.Count - 1)]) }
+        else { $Script:M.acl[$args[0]] = @($args[1..($args.Count - 1)]) }
         Step
     }
     klist = { @($Script:M.world.klist) }
@@ -366,10 +371,14 @@ $Runs = @{
     setup = {
         if (-not $Script:M.files.ContainsKey($Script:Program)) { $global:LASTEXITCODE = 1; return 'no such program' }
         $Script:M.registry['HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'] = New-Table
+        $states = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\ConfigurationState'
         Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL' 'MSSQLSERVER' 'String' 'MSSQL16.MSSQLSERVER'
+        Set-Value $states 'SQL_Engine_Core_Inst' 'DWord' 2
+        Step
         Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\MSSQLServer\SuperSocketNetLib\Tcp\IPAll' 'TcpDynamicPorts' 'String' '49172'
         $Script:M.services.MSSQLSERVER = @{ status = 'Running' }
         $Script:M.sql.account = 'NT Service\MSSQLSERVER'
+        Set-Value $states 'SQL_Engine_Core_Inst' 'DWord' 1
         Step
     }
     bundle = { Write-File 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll' 'a module'; Step; $global:LASTEXITCODE = 3010 }

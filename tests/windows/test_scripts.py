@@ -11,10 +11,11 @@ from doublehop.data import LAB
 from tests.windows import facts
 
 FOLDER = LAB / "windows"
-OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScriptRoot\\$each.ps1", "$Program"}
-"""What is called by a variable: each other, and a program of the table (`Invoke-Program`)."""
+OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScriptRoot\\$each.ps1", "$Program", "$IsSo",
+       "$Action"}
+"""What is called by a variable: each other, a program of the table (`Invoke-Program`), a block of the same script."""
 TYPES = {
-    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "guid", "Math",
+    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "guid", "Math", "Net.ServicePointManager",
     "System.Net.AuthenticationManager", "System.Net.CredentialCache", "System.Net.Dns",
     "System.Net.WebException", "System.Net.WebRequest",
 }

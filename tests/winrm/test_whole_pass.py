@@ -133,6 +133,7 @@ def models(lab, guests, pwsh, authority, tmp_path):
                  for name in MACHINES]
         for each in made:
             each.result()
+    models.machines["dc1"].change(zones={lab.topology.dns: []})
     return models
 
 
@@ -209,6 +210,7 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests, leftovers):
 
     for listed, error in ((["MSSQLSvc/sql1.doublehop.test"], ""), ([], "KDC_ERR_BADOPTION")):
         step = until(go_on({}), "applied", go_on, models)
+        assert models.documents["dc1"].pop("update-zone.ps1") == {"zone": lab.topology.dns}
         pool = step["accounts"]["pool"]
         assert lab.client.ask("read", dn=pool["dn"], attributes=["objectSid"]) != leftovers["pool"], "a new account"
         is_applied(models, lab, pool, listed)

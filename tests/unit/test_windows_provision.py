@@ -262,17 +262,49 @@ def test_an_option_chooses_the_edition_of_sql_server(tmp_path, monkeypatch, vari
     assert vagrant_provision.with_options(plain) == {**plain, "windows": {**plain["windows"], "sql": edition}}
 
 
+@pytest.mark.parametrize("content", ["{", "[]", b"\xff"])
+def test_a_damaged_file_of_options_is_named_with_what_helps(tmp_path, monkeypatch, content):
+    path = tmp_path / "options.json"
+    monkeypatch.setattr(vagrant_provision, "OPTIONS", path)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match="; write one object of options, or remove it") as raised:
+        vagrant_provision.with_options(described())
+    assert raised.value.where == str(path)
+
+
 @pytest.mark.parametrize(("content", "said"), [
-    (None, "WinRM credential missing: dc1, web1 were told secrets, but .*secrets.json is not there; put it back"),
-    ({"administrator": "x", "dsrm": ""}, "WinRM credential missing: .*secrets.json has no dsrm, sql_service"),
+    (None, "WinRM credential missing: dc1, web1 were told secrets, but FILE is not there; REMEDY"),
+    ('{"administrator": "x", "dsrm": ""}', "WinRM credential missing: FILE has no dsrm, sql_service; REMEDY"),
+    ("{", "FILE cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): REMEDY"),
+    ("[]", "FILE is no JSON object: REMEDY"),
 ])
 def test_guests_whose_secrets_nobody_knows_are_left_alone(kept, content, said):
     for name in ("dc1", "web1"):
         kept.note(name, Mark(f"machine {name}"))
+    path = kept.folder / "secrets.json"
     if content is not None:
-        (kept.folder / "secrets.json").write_text(json.dumps(content))
-    with pytest.raises(HostError, match=said):
+        path.write_text(content)
+    with pytest.raises(HostError) as raised:
         kept.secrets(MACHINES)
+    remedy = f"put it back, or run `VAGRANT_DOTFILE_PATH={kept.dotfile} vagrant destroy` and begin anew"
+    assert str(raised.value) == said.replace("FILE", str(path)).replace("REMEDY", remedy)
+    assert path.exists() == (content is not None)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("{", "cannot be read (Expecting property name"), ("[]", "is no JSON object"), ("{}", "is no mark of a guest"),
+])
+def test_a_damaged_mark_is_named_with_what_helps(kept, content, said):
+    """Without its mark, a guest would be told other secrets than it has."""
+    path = kept.folder / "dc1.mark"
+    path.write_text(content)
+    with pytest.raises(HostError) as raised:
+        kept.secrets(MACHINES)
+    remedy = f"run `VAGRANT_DOTFILE_PATH={kept.dotfile} vagrant destroy dc1` and begin anew with {path} removed"
+    assert str(raised.value).startswith(f"{path} {said}")
+    assert str(raised.value).endswith(f": put it back, or {remedy}")
+    (kept.dotfile / "machines" / "dc1" / "virtualbox" / "id").unlink()
+    assert kept.mark("dc1") is None, "as soon as that guest is gone"
 
 
 def test_the_guests_serve_one_lab_at_a_time(kept):

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from doublehop import cache
+from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.errors import HostError, InputError
 from doublehop.model import Role
-from doublehop.providers import Progress, Site
+from doublehop.providers import Progress, Site, vagrant_machines
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_guests import guests_of
 from doublehop.providers.vagrant_kept import Kept, Mark, dotfile
@@ -28,7 +29,7 @@ from doublehop.providers.winrm import HTTPS_PORT, Account, Endpoint
 from doublehop.topology import Topology
 
 LDAPS_PORT = 636
-DESCRIBED = LAB / "vagrant" / "machines.json"
+DESCRIBED = vagrant_machines.PATH
 OPTIONS = LAB / "vagrant" / "options.json"
 SQL_OPTION = "DOUBLEHOP_WINDOWS_SQL"
 REMAKE = "run python -m doublehop.providers.vagrant_machines > lab/vagrant/machines.json"
@@ -48,12 +49,12 @@ def _object(path: Path, remedy: str) -> dict[str, Any]:
 def described() -> Mapping[str, Any]:
     """The generated topology file.
 
-    Raises InputError when it is not there or lacks what the scripts read.
+    Raises InputError when it is not there or has another shape than what is made of the topology.
     """
     found = _object(DESCRIBED, REMAKE)
-    for key in ("realm", "domain", "dns", "network", "machines", "windows"):
-        if key not in found:
-            raise InputError(str(DESCRIBED), f"{key}: missing; {REMAKE}")
+    problem = vagrant_machines.misshapen(found, topologies.load())
+    if problem:
+        raise InputError(str(DESCRIBED), f"{problem}; {REMAKE}")
     return found
 
 

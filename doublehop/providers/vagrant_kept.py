@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from doublehop import cache
 from doublehop.data import CHECKOUT, LAB
@@ -41,6 +42,20 @@ def written(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+
+
+def _read(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises HostError with the remedy when it cannot be read or is none: somebody else was at it.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as failure:
+        raise HostError(f"{path} cannot be read ({failure}): {remedy}") from failure
+    if not isinstance(found, dict):
+        raise HostError(f"{path} is no JSON object: {remedy}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +90,18 @@ class Kept:
         return path.read_text() if path.exists() else ""
 
     def mark(self, name: str) -> Mark | None:
-        """How far this guest's provisioning came; nothing where it has not begun."""
-        path = self.folder / f"{name}.mark"
-        if not path.exists():
+        """How far this guest's provisioning came; nothing where it has not begun.
+
+        Raises HostError when the mark is damaged: without it nobody knows whether the guest was told secrets.
+        """
+        path, machine = self.folder / f"{name}.mark", self.machine(name)
+        if not path.exists() or not machine:
             return None
-        mark = Mark(**json.loads(path.read_text()))
-        return mark if mark.machine == self.machine(name) else None
+        remedy = f"put it back, or {self._anew(f'vagrant destroy {name}')} with {path} removed"
+        found = _read(path, remedy)
+        if found.keys() != {each.name for each in dataclasses.fields(Mark)}:
+            raise HostError(f"{path} is no mark of a guest: {remedy}")
+        return Mark(**found) if found["machine"] == machine else None
 
     def note(self, name: str, mark: Mark) -> None:
         """Keep how far a guest's provisioning came."""
@@ -89,18 +110,19 @@ class Kept:
     def known(self, names: Iterable[str]) -> Mapping[str, str] | None:
         """The guests' secrets; nothing where no guest was told one yet.
 
-        Raises HostError when there are guests whose secrets nobody knows.
+        Raises HostError when there are guests whose secrets nobody knows, or of which that cannot be said.
         """
         path, told = self.folder / SECRETS_FILE, sorted(name for name in names if self.mark(name))
+        remedy = f"put it back, or {self._anew('vagrant destroy')}"
         if not told:
             return None
         if not path.exists():
             raise HostError(f"WinRM credential missing: {', '.join(told)} were told secrets, but {path} is not there; "
-                            f"put it back, or run `{DOTFILE}={self.dotfile} vagrant destroy` and begin anew")
-        known: dict[str, str] = json.loads(path.read_text())
+                            f"{remedy}")
+        known: dict[str, str] = _read(path, remedy)
         lacking = [each for each in EVERY_SECRET if not known.get(each)]
         if lacking:
-            raise HostError(f"WinRM credential missing: {path} has no {', '.join(lacking)}")
+            raise HostError(f"WinRM credential missing: {path} has no {', '.join(lacking)}; {remedy}")
         return known
 
     def secrets(self, names: Iterable[str]) -> Mapping[str, str]:
@@ -111,6 +133,9 @@ class Kept:
         made = {each: new_secret() for each in EVERY_SECRET}
         written(self.folder / SECRETS_FILE, json.dumps(made))
         return made
+
+    def _anew(self, destroy: str) -> str:
+        return f"run `{DOTFILE}={self.dotfile} {destroy}` and begin anew"
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:

@@ -21,11 +21,38 @@ CODE = "/opt/doublehop"
 DOOR = ["python3", "-m", "doublehop.machine.door"]
 SCENARIO = "constrained::listed"
 """What a `vagrant up` by hand leaves standing."""
+KINDS = {dict: "an object", list: "a list", str: "text", int: "a whole number"}
+"""JSON's kinds of values that the file has, in words."""
 
 
 def written(topology: Topology) -> str:
     """The file's text."""
     return json.dumps(_described(topology), indent=2) + "\n"
+
+
+def misshapen(found: Mapping[str, Any], topology: Topology) -> str:
+    """Which key a file first has otherwise than this topology's, by its path; nothing when they have the same shape.
+
+    What the values are is not compared, only of what kind: whoever changed one of them meant it.
+    """
+    there, wanted = _shape(found), _shape(_described(topology))
+    for path, kind in wanted.items():
+        if path not in there:
+            return f"{path}: missing"
+        if there[path] is not kind:
+            return f"{path}: expected {KINDS[kind]}"
+    return next((f"{path}: nobody knows this key" for path in there if path not in wanted), "")
+
+
+def _shape(value: object, path: str = "") -> dict[str, type]:
+    """Each path in a JSON document with the kind of its value, a container before what is in it."""
+    parts: dict[str, object] = {}
+    if isinstance(value, dict):
+        parts = {f"{path}.{key}".removeprefix("."): each for key, each in value.items()}
+    elif isinstance(value, list):
+        parts = {f"{path}[{number}]": each for number, each in enumerate(value)}
+    deeper = {where: kind for each, part in parts.items() for where, kind in _shape(part, each).items()}
+    return {path: type(value), **deeper}
 
 
 def _described(topology: Topology) -> dict[str, Any]:

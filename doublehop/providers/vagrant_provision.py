@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from doublehop import cache
+from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.errors import HostError, InputError
 from doublehop.model import Role
-from doublehop.providers import Progress, Site
+from doublehop.providers import Progress, Site, vagrant_machines
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_guests import guests_of
 from doublehop.providers.vagrant_kept import Kept, Mark, dotfile
@@ -27,33 +29,42 @@ from doublehop.providers.winrm import HTTPS_PORT, Account, Endpoint
 from doublehop.topology import Topology
 
 LDAPS_PORT = 636
-DESCRIBED = LAB / "vagrant" / "machines.json"
+DESCRIBED = vagrant_machines.PATH
 OPTIONS = LAB / "vagrant" / "options.json"
 SQL_OPTION = "DOUBLEHOP_WINDOWS_SQL"
 REMAKE = "run python -m doublehop.providers.vagrant_machines > lab/vagrant/machines.json"
+REWRITE = "write one object of options, or remove it"
+
+
+def _object(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as failure:
+        raise InputError(str(path), f"{failure}; {remedy}") from failure
+    if not isinstance(found, dict):
+        raise InputError(str(path), f"expected a JSON object; {remedy}")
+    return found
 
 
 def described() -> Mapping[str, Any]:
     """The generated topology file.
 
-    Raises InputError when it is not there or lacks what the scripts read.
+    Raises InputError when it is not there or has another shape than what is made of the topology.
     """
-    try:
-        found: dict[str, Any] = json.loads(DESCRIBED.read_text())
-    except (OSError, ValueError) as failure:
-        raise InputError(str(DESCRIBED), f"{failure}; {REMAKE}") from failure
-    for key in ("realm", "domain", "dns", "network", "machines", "windows"):
-        if key not in found:
-            raise InputError(str(DESCRIBED), f"{key}: missing; {REMAKE}")
+    found = _object(DESCRIBED, REMAKE)
+    problem = vagrant_machines.misshapen(found, topologies.load())
+    if problem:
+        raise InputError(str(DESCRIBED), f"{problem}; {REMAKE}")
     return found
 
 
 def with_options(described: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same with the edition of SQL Server that the user's options choose.
 
-    All other options are the Vagrantfile's, which has refused a wrong one before this is asked.
+    All other options are the Vagrantfile's, which has refused a wrong one before this is asked. Raises InputError when
+    their file is damaged.
     """
-    options: dict[str, Any] = json.loads(OPTIONS.read_text()) if OPTIONS.exists() else {}
+    options = _object(OPTIONS, REWRITE) if OPTIONS.exists() else {}
     windows = described["windows"]
     chosen = os.environ.get(SQL_OPTION) or options.get(SQL_OPTION) or windows["sql"]
     return {**described, "windows": {**windows, "sql": chosen}}
@@ -91,7 +102,7 @@ def brought_up(kept: Kept, topology: Topology, progress: Progress) -> Access:
     Raises InputError and HostError for what is missing, before anything is made; LabError with Vagrant's or Windows'
     own words.
     """
-    described()
+    with_options(described())
     kept.known(topology.machines)
     guests = guests_of(kept)
     progress(f"vagrant up --provider={kept.kind} (once, with downloads: an hour or two)")

@@ -19,12 +19,10 @@ from doublehop.errors import HostError, LabError
 LAST_LINES = 15
 NOT_OURS = re.compile(r"""
     ^(?:DOUBLEHOP_\w+|\S+\.json):\ .*$                                  # the Vagrantfile's own words about an option
+    | ^\w+:\ no\ box\ .*$                                                # or about a machine's box
     | The\ provider\ '[^']+'\ (?:could\ not|that\ was\ requested)(?s:.*)  # no such provider, or not usable here
-    | The\ box\ '[^']+'\ could\ not\ be\ found(?s:.*)                     # in words that are Vagrant's
     """, re.MULTILINE | re.VERBOSE)
 """What Vagrant says where nothing was made because something is missing or misspelt."""
-BOX_REMEDY = ": run `vagrant box add` where the catalogue answers, or name a box of your own by " \
-             "DOUBLEHOP_WINDOWS_DC1_BOX and the like"
 
 TRIES = 5
 SOMEBODY_ELSES = "No such object"
@@ -126,7 +124,6 @@ class State:
             said = self._said()[before:] + _words(failure.output or "")
             missing = NOT_OURS.search(said)
             if missing:
-                sentence = " ".join(missing[0].split())
-                raise HostError(sentence + BOX_REMEDY if sentence.startswith("The box") else sentence) from failure
+                raise HostError(" ".join(missing[0].split())) from failure
             last = [each for each in said.splitlines() if each.strip()][-LAST_LINES:]
             raise LabError("\n".join([f"vagrant {command} ended with {failure.returncode}", *last])) from failure

@@ -167,7 +167,8 @@ def test_vagrant_that_goes_on_failing_is_a_failure_in_its_own_words(ups):
      "but was requested to back the machine 'dc1'."),
     ("The provider 'virtualbox' that was requested to back the machine\n'dc1' is reporting that it isn't usable",
      "machine 'dc1' is reporting that it isn't usable"),
-    ("The box 'a/b' could not be found or\ncould not be accessed in the remote catalog.", "run `vagrant box add`"),
+    ("client1: no box a/b for virtualbox; run `vagrant box add a/b` (Vagrant says: The box 'a/b' could not be found)\n",
+     "client1: no box a/b for virtualbox; run `vagrant box add a/b` (Vagrant says: The box 'a/b' could not be found)"),
 ])
 def test_what_is_missing_or_misspelt_is_no_failure_of_the_lab(ups, said, told):
     state, ran = ups(said)

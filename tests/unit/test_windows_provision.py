@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from doublehop import topology as topologies
 from doublehop.data import LAB
 from doublehop.errors import HostError, InputError, LabError
-from doublehop.providers import vagrant_kept, vagrant_provision, vagrant_windows
+from doublehop.providers import vagrant_kept, vagrant_machines, vagrant_provision, vagrant_windows
 from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_kept import Kept, Mark
 from doublehop.providers.vagrant_provision import described
@@ -262,17 +262,49 @@ def test_an_option_chooses_the_edition_of_sql_server(tmp_path, monkeypatch, vari
     assert vagrant_provision.with_options(plain) == {**plain, "windows": {**plain["windows"], "sql": edition}}
 
 
+@pytest.mark.parametrize("content", ["{", "[]", b"\xff"])
+def test_a_damaged_file_of_options_is_named_with_what_helps(tmp_path, monkeypatch, content):
+    path = tmp_path / "options.json"
+    monkeypatch.setattr(vagrant_provision, "OPTIONS", path)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match="; write one object of options, or remove it") as raised:
+        vagrant_provision.with_options(described())
+    assert raised.value.where == str(path)
+
+
 @pytest.mark.parametrize(("content", "said"), [
-    (None, "WinRM credential missing: dc1, web1 were told secrets, but .*secrets.json is not there; put it back"),
-    ({"administrator": "x", "dsrm": ""}, "WinRM credential missing: .*secrets.json has no dsrm, sql_service"),
+    (None, "WinRM credential missing: dc1, web1 were told secrets, but FILE is not there; REMEDY"),
+    ('{"administrator": "x", "dsrm": ""}', "WinRM credential missing: FILE has no dsrm, sql_service; REMEDY"),
+    ("{", "FILE cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): REMEDY"),
+    ("[]", "FILE is no JSON object: REMEDY"),
 ])
 def test_guests_whose_secrets_nobody_knows_are_left_alone(kept, content, said):
     for name in ("dc1", "web1"):
         kept.note(name, Mark(f"machine {name}"))
+    path = kept.folder / "secrets.json"
     if content is not None:
-        (kept.folder / "secrets.json").write_text(json.dumps(content))
-    with pytest.raises(HostError, match=said):
+        path.write_text(content)
+    with pytest.raises(HostError) as raised:
         kept.secrets(MACHINES)
+    remedy = f"put it back, or run `VAGRANT_DOTFILE_PATH={kept.dotfile} vagrant destroy` and begin anew"
+    assert str(raised.value) == said.replace("FILE", str(path)).replace("REMEDY", remedy)
+    assert path.exists() == (content is not None)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("{", "cannot be read (Expecting property name"), ("[]", "is no JSON object"), ("{}", "is no mark of a guest"),
+])
+def test_a_damaged_mark_is_named_with_what_helps(kept, content, said):
+    """Without its mark, a guest would be told other secrets than it has."""
+    path = kept.folder / "dc1.mark"
+    path.write_text(content)
+    with pytest.raises(HostError) as raised:
+        kept.secrets(MACHINES)
+    remedy = f"run `VAGRANT_DOTFILE_PATH={kept.dotfile} vagrant destroy dc1` and begin anew with {path} removed"
+    assert str(raised.value).startswith(f"{path} {said}")
+    assert str(raised.value).endswith(f": put it back, or {remedy}")
+    (kept.dotfile / "machines" / "dc1" / "virtualbox" / "id").unlink()
+    assert kept.mark("dc1") is None, "as soon as that guest is gone"
 
 
 def test_the_guests_serve_one_lab_at_a_time(kept):
@@ -286,15 +318,61 @@ def test_the_guests_serve_one_lab_at_a_time(kept):
 
 
 @pytest.mark.parametrize(("content", "said"), [
-    (None, "No such file"), ("{", "Expecting"), ('{"realm": "R", "domain": "D"}', "dns: missing; run python -m"),
+    (None, "No such file"), ("{", "Expecting"), ("[]", "expected a JSON object"), ("{}", "realm: missing"),
 ])
-def test_a_topology_file_that_cannot_be_used_names_the_key_and_the_remedy(tmp_path, monkeypatch, content, said):
+def test_a_topology_file_that_cannot_be_used_says_so_with_the_remedy(tmp_path, monkeypatch, content, said):
     path = tmp_path / "machines.json"
     monkeypatch.setattr(vagrant_provision, "DESCRIBED", path)
     if content is not None:
         path.write_text(content)
-    with pytest.raises(InputError, match=said) as raised:
+    with pytest.raises(InputError, match=f"{said}.*; run python -m doublehop.providers.vagrant_machines >") as raised:
         described()
-    assert raised.value.where == str(path) and "vagrant_machines" in str(raised.value)
+    assert raised.value.where == str(path)
 
 
+def places(value, path=""):
+    """Each place in a JSON document: its path, what holds it, and its key or number there."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
+    for key, each in inside:
+        own = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}".removeprefix(".")
+        yield own, value, key
+        yield from places(each, own)
+
+
+def test_whatever_a_topology_file_lacks_is_named_by_its_path(topology):
+    """Of a list, what is missing is the last: the others move up."""
+    made = json.loads(vagrant_machines.written(topology))
+    assert vagrant_machines.misshapen(made, topology) == ""
+    every = list(places(made))
+    assert {"windows.sql", "machines[3].spns[1]", "windows.guests.client1.version"} < {path for path, _, _ in every}
+    for path, holder, key in every:
+        if isinstance(holder, dict):
+            before = dict(holder)
+            del holder[key]
+            assert vagrant_machines.misshapen(made, topology) == f"{path}: missing"
+            holder.clear()
+            holder.update(before)
+        elif key == len(holder) - 1:
+            last = holder.pop()
+            assert vagrant_machines.misshapen(made, topology) == f"{path}: missing"
+            holder.append(last)
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda made: made["windows"].update(sql=5), "windows.sql: expected text"),
+    (lambda made: made["windows"]["guests"]["dc1"].update(memory="2048"),
+     "windows.guests.dc1.memory: expected a whole number"),
+    (lambda made: made.update(machines={}), "machines: expected a list"),
+    (lambda made: made.update(windows=[]), "windows: expected an object"),
+    (lambda made: made["machines"][0].update(realm="X"), "machines[0].realm: nobody knows this key"),
+    (lambda made: made["windows"].update(server="2019"), ""),
+])
+def test_what_else_a_topology_file_has_is_named_by_its_path(topology, change, said):
+    made = json.loads(vagrant_machines.written(topology))
+    change(made)
+    assert vagrant_machines.misshapen(made, topology) == said
+
+
+def test_the_kinds_of_values_of_the_topology_file_all_have_words(topology):
+    made = json.loads(vagrant_machines.written(topology))
+    assert {type(holder[key]) for _, holder, key in places(made)} <= set(vagrant_machines.KINDS)

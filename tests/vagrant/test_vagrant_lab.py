@@ -10,7 +10,7 @@ import pytest
 from doublehop import cache, catalogue, holder, providers
 from doublehop import topology as topologies
 from doublehop.data import LAB
-from doublehop.errors import HostError, LabError
+from doublehop.errors import LabError
 from doublehop.lab import provision
 from doublehop.model import VerdictKind
 from doublehop.providers import claims, vagrant_docker
@@ -205,17 +205,3 @@ def test_a_provider_that_is_missing_says_what_helps(engine, doublehop, kind, sen
     done = doublehop("run", "--lab=vagrant", f"--lab-vagrant-provider={kind}", "constrained::listed")
     refused(engine, done, sentence)
     nothing_new(engine, before)
-
-
-NO_BOX = """Vagrant.configure("2") do |config|
-  config.vm.box = "doublehop.test/there-is-none"
-  config.vm.provider("docker") { |each| each.image = "doublehop/there-is-none:ever" }
-end
-"""
-
-
-def test_a_box_that_is_missing_says_what_helps(tmp_path):
-    """Vagrant's own words, from a machine of the one of its providers that is here."""
-    (tmp_path / "Vagrantfile").write_text(NO_BOX)
-    with pytest.raises(HostError, match=r"The box 'doublehop\.test/there-is-none' could not be found.*vagrant box add"):
-        State(tmp_path, {}, tmp_path).up("default", provider="docker")

@@ -166,7 +166,9 @@ def test_options_may_be_in_a_file(vagrant, checkout):
 @pytest.mark.parametrize(("file", "content", "sentence"), [
     ("machines.json", None, "machines.json: is missing; run python -m doublehop.providers.vagrant_machines"),
     ("machines.json", "{", "machines.json: is not JSON"),
+    ("machines.json", "[]", "machines.json: expected a JSON object; run python -m"),
     ("options.json", "[", "options.json: is not JSON"),
+    ("options.json", "[]", "options.json: expected a JSON object; write one object of options, or remove it"),
 ])
 def test_a_file_that_cannot_be_read_is_named(vagrant, checkout, file, content, sentence):
     path = checkout / "lab" / "vagrant" / file

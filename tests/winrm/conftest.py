@@ -1,8 +1,10 @@
 """Windows guests for the tests: made of machines of the local lab, as far as WinRM shows them."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pypsrp
@@ -12,13 +14,20 @@ from doublehop.data import LAB
 from doublehop.directory import modify
 from doublehop.lab import user_secret
 from doublehop.model import Principal
+from doublehop.providers import vagrant_machines
 from doublehop.providers.authority import Authority
 from tests.winrm.authority import certified
 from tests.winrm.guests import Guest, PowerShell
 
 MISSING = "pwsh missing"
 PORT = 5986
-CLIENT = (Path(__file__).parent / "client.py").read_text()
+HERE = Path(__file__).parent
+CLIENT = (HERE / "client.py").read_text()
+KIND = "virtualbox"
+SLASH = "-VAGRANTSLASH-"
+"""Vagrant's own, in the names of boxes' folders."""
+BY_HAND_SECONDS = 240
+EMPTY = "#!/bin/sh\nexit 0\n"
 
 
 @pytest.fixture
@@ -28,6 +37,55 @@ def pwsh(not_run):
     if program is None:
         not_run(MISSING)
     return program
+
+
+@pytest.fixture
+def checkout(not_run, tmp_path):
+    """A copy of this checkout, with `doublehop` as it is installed for the tests."""
+    if shutil.which("vagrant") is None:
+        not_run("vagrant missing")
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for each in ("Vagrantfile", "doublehop", "lab", "fixtures"):
+        copy = shutil.copytree if (LAB.parent / each).is_dir() else shutil.copy
+        copy(LAB.parent / each, root / each)
+    program = root / "bin" / "doublehop"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -m doublehop "$@"\n')
+    program.chmod(0o700)
+    return root
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """The folder of the boxes that this user's Vagrant has: those of every guest."""
+    folder = tmp_path / "home" / "boxes"
+    for each in json.loads(vagrant_machines.PATH.read_text())["windows"]["guests"].values():
+        box = folder / each["box"].replace("/", SLASH) / each["version"] / KIND
+        box.mkdir(parents=True, exist_ok=True)
+        (box / "metadata.json").write_text(json.dumps({"provider": KIND}))
+    (folder.parent / "setup_version").write_text("1.5")  # without that Vagrant takes the boxes for those of an old one
+    return folder
+
+
+@pytest.fixture
+def by_hand(checkout, boxes, tmp_path):
+    """Run a program as a person does, in the checkout; Vagrant has a stand-in for its virtualbox, and no catalogue."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    shutil.copy(HERE / "hypervisor.rb", boxes.parent / "Vagrantfile")
+    (programs / "VBoxManage").write_text(EMPTY)
+    (programs / "VBoxManage").chmod(0o700)
+    (tmp_path / "servers.json").write_text(json.dumps({"ports": {}, "common": {}}))
+
+    def run(*argv, **options):
+        own = {"VAGRANT_HOME": str(boxes.parent), "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_DEFAULT_PROVIDER": KIND,
+               "VAGRANT_SERVER_URL": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1",
+               "STAND_IN": str(tmp_path / "servers.json"), "PATH": f"{programs}:{os.environ['PATH']}"}
+        return subprocess.run(argv, cwd=checkout, env={**os.environ, **own, **options}, check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=BY_HAND_SECONDS)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ module StandIn
     def call(env)
       sleep 3 if env[:machine].name == :dc1 && ENV.key?("SIDE_BY_SIDE") # so that its member is there first
       env[:machine].id ||= SecureRandom.uuid
+      SERVERS["ports"].fetch(env[:machine].name.to_s) { |name| raise Vagrant::Errors::VagrantError.new, "#{name} is made, and nobody answers" }
       @app.call(env)
     end
   end

@@ -5,8 +5,6 @@ a stand-in, and the machines are the models of `tests/windows` behind SSH server
 """
 
 import json
-import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -15,36 +13,15 @@ from functools import partial
 import pytest
 
 from doublehop import topology as topologies
-from doublehop.data import LAB
 from doublehop.providers.vagrant_kept import Kept
+from tests.winrm.conftest import KIND
 from tests.winrm.guests import PowerShell
 from tests.winrm.model import Windows
 from tests.winrm.ssh_guests import Machine, Servers
 
-HERE = LAB.parent / "tests" / "winrm"
 NAMES = ("dc1", "web1")
-KIND = "virtualbox"
-SECONDS = 240
 CONTROLLER = 5
 """Win32_ComputerSystem's DomainRole of a primary domain controller."""
-EMPTY = "#!/bin/sh\nexit 0\n"
-
-
-@pytest.fixture
-def checkout(not_run, pwsh, tmp_path):
-    """A copy of this checkout, with `doublehop` as it is installed for the tests."""
-    if shutil.which("vagrant") is None:
-        not_run("vagrant missing")
-    root = tmp_path / "checkout"
-    root.mkdir()
-    for each in ("Vagrantfile", "doublehop", "lab", "fixtures"):
-        copy = shutil.copytree if (LAB.parent / each).is_dir() else shutil.copy
-        copy(LAB.parent / each, root / each)
-    program = root / "bin" / "doublehop"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -m doublehop "$@"\n')
-    program.chmod(0o700)
-    return root
 
 
 @pytest.fixture
@@ -63,25 +40,15 @@ def servers(pwsh, tmp_path):
 
 
 @pytest.fixture
-def run(checkout, servers, tmp_path):
-    """Run a program as a person does, in the checkout."""
-    home, programs = tmp_path / "home", tmp_path / "programs"
-    home.mkdir()
-    shutil.copy(HERE / "hypervisor.rb", home / "Vagrantfile")
-    programs.mkdir()
-    (programs / "VBoxManage").write_text(EMPTY)
-    (programs / "VBoxManage").chmod(0o700)
+def run(by_hand, servers, tmp_path):
+    """Run a program as a person does, in the checkout; Vagrant's machines are those servers."""
     (tmp_path / "servers.json").write_text(json.dumps({
         "ports": {name: each.port for name, each in servers.machines.items()},
         "common": {"host": "127.0.0.1", "username": "vagrant", "private_key_path": [str(servers.key_path)]}}))
 
     def run(*argv, **options):
-        own = {"VAGRANT_HOME": str(home), "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_DEFAULT_PROVIDER": KIND,
-               "STAND_IN": str(tmp_path / "servers.json"), "PATH": f"{programs}:{os.environ['PATH']}"}
-        environment = {**os.environ, **own, **options}
         try:
-            return subprocess.run(argv, cwd=checkout, env=environment, check=False, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS)
+            return by_hand(*argv, **options)
         except subprocess.TimeoutExpired as failure:
             ran = {name: each.ran[-3:] for name, each in servers.machines.items()}
             pytest.fail(f"{failure}\n{failure.stdout!r}\n{ran}\n{servers.failed}")

@@ -7,7 +7,7 @@ DoublehopError
 ├── MachineDied     a machine's agent ended; carries its last log lines
 ├── AgentFailed     an operation inside a machine raised; carries its text
 ├── Deadline        something did not happen in time; carries the last thing seen
-└── Refused         the directory would not hold what a scenario gives; the lab itself is whole
+└── Refused         the directory or a machine would not hold what a scenario gives; the lab itself is whole
 """
 
 from collections.abc import Sequence
@@ -69,4 +69,4 @@ class Deadline(LabError):
 
 
 class Refused(LabError):
-    """The directory took none of the changes it was asked for, and is as it was before."""
+    """The directory took none of the changes it was asked for, or a machine cannot be so; the lab is as before."""

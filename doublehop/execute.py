@@ -94,6 +94,8 @@ def applied(scenario: Scenario, lab: Lab, *, default_ccache: bool = False) -> It
                 lab.client.ask("sign_in", principal=scope.principal(user), password=passwords[user], default=True)
             undo[:0] = _happen(scenario, scope, lab, passwords)
             yield Applied(scope=scope, passwords=passwords)
+        except Refused:
+            raise  # the lab is whole
         except LabError as failure:
             lab.broken = str(failure).splitlines()[0]
             raise
@@ -167,6 +169,8 @@ def _apply_to_machines(scenario: Scenario, scope: Scope, lab: Lab, passwords: di
         pending.append(lab.client.send("set_hosts", hosts=_hosts(scope)))
     refusals = [each.result() for each in pending]
     for each in refusals:
+        if isinstance(each, dict) and "refused" in each:
+            raise Refused(each["refused"])
         if isinstance(each, str) and each:
             raise LabError(f"a user of the scenario could not sign in: {each}")
 

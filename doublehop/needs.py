@@ -78,7 +78,7 @@ def _is_another_client(request: Request) -> bool:
     """Whether what asks is not the browser that comes with Windows, under its own policies."""
     asks = request.client
     return (request.http2 or asks.basic or asks.program is not Program.BROWSER or bool(asks.encryption_types)
-            or not (asks.honour_ok_as_delegate and asks.channel_binding))
+            or not (asks.honour_ok_as_delegate and asks.channel_binding and asks.ntlm))
 
 
 def _needs_of_front_ends(given: Given, when: Request, expect: Expect, topology: Topology) -> Iterator[Need]:

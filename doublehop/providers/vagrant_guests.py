@@ -7,13 +7,14 @@ this takes Vagrant's lock of a machine, so it works while `vagrant up` or `vagra
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop.errors import LabError
+from doublehop.errors import Deadline, LabError
 from doublehop.providers.vagrant_kept import DOTFILE, Kept, written
 from doublehop.providers.vagrant_state import State
-from doublehop.providers.windows_scripts import WRITE, encoded, files
+from doublehop.providers.windows_scripts import WRITE, encoded, files, plain
 from doublehop.run import CommandResult, run
 from doublehop.wait import until
 
@@ -21,6 +22,7 @@ PROVISION_SECONDS = 3600
 COMMAND_SECONDS = 300
 START_SECONDS = 1800
 """A start may install what the last run added; a domain controller's first takes minutes."""
+ANSWER_SECONDS = 60
 START_EVERY = 1
 LOOKED_AT = "can't use the requested machine because it is locked"
 """Vagrant's words for it."""
@@ -93,8 +95,10 @@ class Guests(State):
 
     def started(self, name: str) -> str | None:
         """When the guest's Windows was started, by its own clock; nothing while it does not answer."""
-        done = self.do(name, STARTED)
-        return done.stdout.strip() or None if done.code == 0 else None
+        with suppress(Deadline):  # a port of this host may take connections for a guest that is down, and Vagrant waits
+            done = self.do(name, STARTED, ANSWER_SECONDS)
+            return done.stdout.strip() or None if done.code == 0 else None
+        return None
 
     def wait_for(self, name: str) -> str:
         """Wait until a guest answers; gives when it was started."""
@@ -125,7 +129,7 @@ class Guests(State):
         done = self.do(name, GO_ON, PROVISION_SECONDS)
         lines = [each for each in done.stdout.splitlines() if each.startswith("{")]
         if done.code != 0 or not lines:
-            raise LabError(f"{name}: provisioning ended with {done.code}\n{done.stderr or done.stdout}".rstrip())
+            raise LabError(f"{name}: provisioning ended with {done.code}\n{plain(done.stderr) or done.stdout}".rstrip())
         answer: Mapping[str, Any] = json.loads(lines[-1])
         return answer
 

@@ -84,15 +84,18 @@ class _Evidence:
 
 
 def _credential_guard(guest: Guest) -> Operation:
-    """Turns Credential Guard on or off, which takes a restart of the machine."""
-    def set_credential_guard(*, on: bool) -> None:
-        for _ in range(RESTARTS):
+    """Turns Credential Guard on or off, which takes a restart of the machine; gives why a guest cannot have it."""
+    def set_credential_guard(*, on: bool) -> dict[str, str]:
+        for left in reversed(range(RESTARTS + 1)):
             if not guest.call(CREDENTIAL_GUARD, {"credential_guard": on}).document["needs"]:
-                return
-            guest.restart()
-        if guest.call(CREDENTIAL_GUARD, {"credential_guard": on}).document["needs"]:
-            raise LabError(f"{guest.name}: Credential Guard is not {'on' if on else 'off'} after {RESTARTS} restarts; "
-                           "it needs virtualization and Secure Boot, also of a guest")
+                return {}
+            if left:
+                guest.restart()
+        why = (f"{guest.name}: Credential Guard is not {'on' if on else 'off'} after {RESTARTS} restarts; "
+               "it needs virtualization and Secure Boot, also of a guest")
+        if not on:
+            raise LabError(why)
+        return {"refused": why}  # what would not come is turned off when the scenario is taken back
 
     return set_credential_guard
 
@@ -169,10 +172,10 @@ def _connection(*, host: str, port: int) -> str:
 ON_THE_WAY = {0, 5, 0x8009030E}
 """What `sc-win32-status` has of a 401 that only asks for credentials, or for the next leg (KB 907273, KB 969060)."""
 WIN32 = {
-    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x80090322: "SEC_E_WRONG_PRINCIPAL",
+    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x80090322: "KRB_AP_ERR_MODIFIED",
     0x80090324: "SEC_E_TIME_SKEW", 0x80090346: "SEC_E_BAD_BINDINGS",
 }
-"""Why a token was refused, as `sc-win32-status` has it (MS-ERREF 2.1)."""
+"""Why a token was refused, as `sc-win32-status` has it (MS-ERREF 2.1); SEC_E_WRONG_PRINCIPAL is a wrong key."""
 
 
 def request_line(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ It knows no transport, so what only builds or starts doublehop needs none of tho
 """
 
 import base64
+import re
+from html import unescape
 
 from doublehop.data import LAB
 
@@ -59,6 +61,8 @@ if (-not [IO.Directory]::Exists($folder)) {{
 [IO.File]::WriteAllText('{ROOT}/aspnet/PROJECT.txt', $folder.Replace('/', '\\'))
 """
 """A packed folder to one of its own name, and which one was brought last."""
+_HEADER = "#< CLIXML"
+_OBJECTS, _ERROR = re.compile("<Objs .*?</Objs>", re.DOTALL), re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
 FETCH = READ + "[Convert]::ToBase64String([IO.File]::ReadAllBytes($document))\n"
 
 
@@ -72,3 +76,18 @@ def files() -> dict[str, str]:
     found = [each for folder, kinds in COPIED.items() for each in sorted((LAB / folder).rglob("*"))
              if each.suffix in kinds and "obj" not in each.parts]
     return {each.relative_to(LAB).as_posix(): base64.b64encode(each.read_bytes()).decode() for each in found}
+
+
+def plain(errors: str) -> str:
+    """What was written as errors, out of the XML that PowerShell wraps its own in when nobody looks (MS-PSRP 2.2.5).
+
+    What a script writes by itself stands before, between and behind that as it is.
+    """
+    def told(objects: re.Match[str]) -> str:
+        text = "".join(unescape(each) for each in _ERROR.findall(objects[0]))
+        return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
+
+    if _HEADER not in errors:
+        return errors
+    without = re.sub(rf"^{_HEADER}\r?\n?", "", errors, flags=re.MULTILINE)
+    return _OBJECTS.sub(told, without).replace("\r\n", "\n")

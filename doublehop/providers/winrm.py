@@ -7,12 +7,10 @@ them, is off.
 """
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from requests.adapters import HTTPAdapter
 from spnego.exceptions import SpnegoError
 
 from doublehop.errors import Deadline, HostError, LabError
+from doublehop.providers.windows_scripts import plain
 from doublehop.run import CommandResult
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ HTTPS_PORT = 5986
 CONNECT_SECONDS = 10
 POLL_SECONDS = 10
 """How long the server may keep a request for output before it says that there is none yet."""
+SLACK_SECONDS = 10
+"""How much longer an answer may take than that: guests share a few processors."""
 PROGRAM_SECONDS = 35
 UTF_8 = 65001
 SERVICE = "WSMAN"
@@ -179,7 +180,7 @@ class Connection:
 
 def _answer_seconds(seconds: float) -> int:
     """How long a single answer is waited for, by somebody who has so many seconds for the whole."""
-    return max(1, min(POLL_SECONDS + 2, int(seconds)))
+    return max(1, min(POLL_SECONDS + SLACK_SECONDS, int(seconds)))
 
 
 def _text(output: bytes) -> str:
@@ -195,14 +196,3 @@ def _innermost(failure: BaseException) -> str:
     while failure.__context__ is not None:
         failure = failure.__context__
     return _first_line(failure)
-
-
-_CLIXML = re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
-
-
-def plain(errors: str) -> str:
-    """What PowerShell wrote as errors, out of the XML that it wraps them in when nobody looks (MS-PSRP 2.2.5)."""
-    if not errors.startswith("#< CLIXML"):
-        return errors
-    text = "".join(unescape(each) for each in _CLIXML.findall(errors))
-    return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text).replace("\r\n", "\n")

@@ -3,21 +3,24 @@
 import base64
 import dataclasses
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from doublehop import catalogue, directory
+from doublehop import catalogue, directory, front_ends
 from doublehop import topology as topologies
 from doublehop.data import LAB
-from doublehop.errors import LabError
-from doublehop.model import Given, Need, Principal, Role
+from doublehop.errors import Deadline, LabError
+from doublehop.model import OF_FRONT_ENDS, Given, Need, Principal, Role
 from doublehop.providers import windows
 from doublehop.providers.local import LocalProvider
+from doublehop.providers.vagrant_guests import Guests
 from doublehop.providers.windows import TAKES_LONGER
 from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
-from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files
-from doublehop.providers.winrm import Account, Endpoint, plain
+from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files, plain
+from doublehop.providers.winrm import Account, Endpoint
+from doublehop.run import CommandResult
 from doublehop.scope import scope_of
 from doublehop.topology import Named
 
@@ -48,6 +51,13 @@ def test_errors_are_read_out_of_powershells_xml():
                '<S S="Progress">never mind</S></Objs>')
     assert plain(wrapped) == "no site is called <Portal>\nat line 4\n"
     assert plain("configure-iis.ps1:4:1: no site") == "configure-iis.ps1:4:1: no site"
+
+
+def test_what_a_script_writes_by_itself_stands_between_powershells_xml():
+    """PowerShell begins with its header as soon as it has anything to say, such as that it prepares its modules."""
+    progress = '<Objs Version="1.1.0.1"><Obj S="progress" RefId="0"><I64 N="SourceId">1</I64></Obj></Objs>'
+    written = f"#< CLIXML\r\nname: web1\r\nconfigure-iis.ps1:42:5: boom\r\n{progress}"
+    assert plain(written) == "name: web1\nconfigure-iis.ps1:42:5: boom\n"
 
 
 SCRIPTS = sorted((LAB / "windows").glob("*.ps1"))
@@ -170,11 +180,13 @@ def test_credential_guard_takes_the_restarts_that_it_needs(role, restarts):
     assert machine.wanted is True and machine.restarted == restarts
 
 
-def test_credential_guard_that_does_not_come_is_told():
-    machine = Guarded(3)
+def test_credential_guard_that_does_not_come_is_told_and_one_that_does_not_go_ends_the_lab():
+    machine = Guarded(5)
     operations = OPERATIONS[Role.CLIENT](Guest("client1", Role.CLIENT, machine.call, str, machine.restart), DOMAIN)
-    with pytest.raises(LabError, match="client1: Credential Guard is not on after 2 restarts"):
-        operations["set_credential_guard"](on=True)
+    refused = operations["set_credential_guard"](on=True)["refused"]
+    assert refused.startswith("client1: Credential Guard is not on after 2 restarts")
+    with pytest.raises(LabError, match="client1: Credential Guard is not off after 2 restarts"):
+        operations["set_credential_guard"](on=False)
 
 
 def test_every_operation_of_a_scenario_about_credential_guard_is_known_to_take_long(agent):
@@ -227,3 +239,26 @@ def test_a_page_keeps_no_connection_to_the_database(topology):
     does["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, front_end="reference")
     does["configure"](config={}, accounts={}, fixed={}, pages={})
     assert "Pooling=false" in given["back_ends"]["sql"]
+
+
+def test_a_guest_that_vagrant_waits_for_does_not_answer_yet():
+    def waits(*_):
+        raise Deadline("`vagrant winrm`", 60)
+
+    answers = CommandResult(argv=(), code=0, stdout="now\n", stderr="")
+    guests: Any = SimpleNamespace(do=waits)
+    assert Guests.started(guests, "web1") is None
+    guests.do = lambda *_: answers
+    assert Guests.started(guests, "web1") == "now"
+
+
+@pytest.mark.parametrize(("kind", "words"), [
+    ("reference", "of the catalogue's"), ("aspnetcore-iis", "of them are for it")])
+def test_the_windows_page_says_how_many_scenarios_there_are(topology, kind, words):
+    """Of the whole catalogue, and of what the other page in IIS can be configured for."""
+    scenarios = catalogue.load(topology)
+    front_end = front_ends.load()[kind]
+    able = [each for each in scenarios if {*each.needs} <= OFFERS | OF_FRONT_ENDS and not front_end.missing(each)]
+    text = (LAB.parent / "docs" / "windows.md").read_text()
+    assert f"{len(able)} {words}" in text
+    assert f"of the catalogue's {len(scenarios)} scenarios" in text

@@ -13,6 +13,7 @@ from doublehop.errors import LabError, Refused
 from doublehop.frontend import FrontEnd, ImpersonateAs, PoolIdentity
 from doublehop.lab import Lab, managed_account, new_password, user_secret
 from doublehop.model import (
+    Logged,
     Need,
     Observation,
     Registration,
@@ -24,7 +25,7 @@ from doublehop.model import (
     Verdict,
     VerdictKind,
 )
-from doublehop.probe import observe, register
+from doublehop.probe import logged, observe, register
 from doublehop.scope import Scope, scope_of, web_servers
 from doublehop.verdict import judge
 
@@ -36,10 +37,14 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
     """
     started = time.monotonic()
     observation: Observation | None = None
+    noted: list[Logged] = []
     try:
-        with applied(scenario, lab) as standing:
+        with applied(scenario, lab) as standing, ExitStack() as unless_agreed:
+            unless_agreed.callback(lambda: noted.extend(_logged(scenario, standing, lab)))
             observation = _probe(scenario, standing, lab)
-        verdict = judge(lab.expected(scenario), observation, standing.scope)
+            verdict = judge(lab.expected(scenario), observation, standing.scope)
+            if verdict.kind is VerdictKind.AGREED:
+                unless_agreed.pop_all()
     except Refused as failure:
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(failure))
     except LabError as failure:
@@ -47,7 +52,8 @@ def execute(scenario: Scenario, lab: Lab) -> Result:
         if cause is not failure or not lab.broken:
             lab.broken = str(cause).splitlines()[0]
         verdict = Verdict(kind=VerdictKind.BROKEN, reason=str(cause))
-    return Result(scenario=scenario, verdict=verdict, observation=observation, seconds=time.monotonic() - started)
+    return Result(scenario=scenario, verdict=verdict, observation=observation, logged=tuple(noted),
+                  seconds=time.monotonic() - started)
 
 
 def _probe(scenario: Scenario, standing: "Applied", lab: Lab) -> Observation:
@@ -56,6 +62,11 @@ def _probe(scenario: Scenario, standing: "Applied", lab: Lab) -> Observation:
             return observe(request, standing.scope, standing.passwords, lab)
         case Registration() as registration:
             return register(registration, standing.scope, standing.passwords, lab)
+
+
+def _logged(scenario: Scenario, standing: "Applied", lab: Lab) -> tuple[Logged, ...]:
+    """What machines noted of a request, while they are still configured for it; nobody asks them for a registration."""
+    return logged(scenario.when, standing.scope, lab) if isinstance(scenario.when, Request) else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -229,11 +229,13 @@ def explain(result: Result, topology: Topology) -> list[str]:
         lines += [f"  {each}" for each in result.verdict.reason.splitlines()]
     lines += [f"  {each.hop}: {each.field}: expected {each.expected}, observed {each.observed}"
               for each in result.verdict.differences]
-    if result.observation is None:
-        return lines
-    scope = scope_of(result.scenario.id, result.scenario.given, topology)
-    lines += [f"  evidence: {each}" for each in _evidence(result.observation)]
-    lines += [f"  likely cause: {each}" for each in dict.fromkeys(causes(result.observation, scope))]
+    seen = result.observation
+    if seen is not None:
+        lines += [f"  evidence: {each}" for each in _evidence(seen)]
+    lines += [f"  evidence: {each.machine}: {each.log}: {each.text}" for each in result.logged]
+    if seen is not None:
+        scope = scope_of(result.scenario.id, result.scenario.given, topology)
+        lines += [f"  likely cause: {each}" for each in dict.fromkeys(causes(seen, scope))]
     return lines
 
 

@@ -126,6 +126,7 @@ class Lab:
     kind: Kind = REFERENCE
     started: Mapping[str, Mapping[str, Any]] = field(repr=False)
     standing: dict[str, str] = field(default_factory=dict, repr=False)
+    keeps_logs: bool = False
     broken: str = ""
 
     def expected(self, scenario: Scenario) -> Expect:
@@ -296,6 +297,7 @@ def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = 
                 topology=topology, provider=provider.name, versions=provider.versions(topology),
                 has=provider.offers - releases.lacking(topology).keys(),
                 machines=machines, agents=agents, secrets=secrets_made, started=arguments, add=site.add, kind=kind,
+                keeps_logs=site.keeps_logs,
             )
         finally:
             for each in agents.values():

@@ -517,10 +517,28 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Logged:
+    """Something that a machine noted in a log of its own, in words; `data` has all of it.
+
+    `time` is by the machine's own clock, and empty for what only says how things stand, such as the tickets held.
+    """
+
+    machine: str
+    log: str
+    text: str
+    time: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One scenario's end with everything collected on the way; `seconds` is wall time."""
+    """One scenario's end with everything collected on the way; `seconds` is wall time.
+
+    `logged` is asked for only where a scenario did not agree, since nothing else needs more than was observed.
+    """
 
     scenario: Scenario
     verdict: Verdict
     observation: Observation | None = None
+    logged: tuple[Logged, ...] = ()
     seconds: float = 0.0

@@ -8,12 +8,13 @@ from typing import Any
 from doublehop import directory
 from doublehop.errors import LabError
 from doublehop.kdclog import RESULT, by_account, of_a_service, parse
-from doublehop.lab import Agent, Lab
+from doublehop.lab import Agent, Lab, Pending
 from doublehop.model import (
     BackEndSaw,
     ClientSaw,
     FrontEndSaw,
     KdcLine,
+    Logged,
     Observation,
     Registration,
     Request,
@@ -158,6 +159,25 @@ def _by_spn(line: KdcLine, asked: str, scope: Scope) -> Iterator[KdcLine]:
     held = [each for each in names if by_account(line) and (label := world.found(each)[1])
             and scope.account(label).lower() == account]
     yield from (dataclasses.replace(line, service=each) for each in held) if held else (line,)
+
+
+def logged(request: Request, scope: Scope, lab: Lab) -> tuple[Logged, ...]:
+    """What the machines of a request noted in logs of their own, where they keep any; they tell it side by side.
+
+    It never fails: how the scenario ended is known, and one machine's silence is no reason to lose what others say.
+    """
+    if not lab.keeps_logs:
+        return ()
+    servers = [lab.front_end(each) for each in web_servers(scope.given, request, scope.topology)]
+    pending = [(each.machine.name, each.send("logged")) for each in (lab.dc, *servers, *lab.databases, lab.client)]
+    return tuple(each for name, answer in pending for each in _told(name, answer))
+
+
+def _told(machine: str, answer: Pending) -> list[Logged]:
+    try:
+        return [Logged(machine=machine, **each) for each in answer.result()]
+    except LabError as failure:
+        return [Logged(machine=machine, log="logs", text=f"not told: {failure}")]
 
 
 def register(registration: Registration, scope: Scope, passwords: Mapping[str, str], lab: Lab) -> Observation:

@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from doublehop.errors import InputError
-from doublehop.model import Difference, Result, VerdictKind
+from doublehop.model import Difference, Logged, Result, VerdictKind
 
 FORMAT = 1
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -32,6 +32,7 @@ class Line:
     reason: str = ""
     differences: tuple[Difference, ...] = ()
     observation: Mapping[str, Any] | None = None
+    logged: tuple[Logged, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,8 @@ def line_of(result: Result) -> Line:
     if result.observation is not None:
         observation = json.loads(json.dumps(dataclasses.asdict(result.observation)))  # as it will be read back
     return Line(id=result.scenario.id, verdict=result.verdict.kind, seconds=round(result.seconds, 4),
-                reason=result.verdict.reason, differences=result.verdict.differences, observation=observation)
+                reason=result.verdict.reason, differences=result.verdict.differences, observation=observation,
+                logged=result.logged)
 
 
 def write(report: Report, path: Path) -> None:
@@ -101,7 +103,8 @@ def _line(row: Any, where: str) -> Line:
     try:
         row = dict(row)
         differences = tuple(Difference(**each) for each in row.pop("differences"))
-        return Line(**{**row, "verdict": VerdictKind(row["verdict"])}, differences=differences)
+        logged = tuple(Logged(**each) for each in row.pop("logged", ()))  # older reports have none
+        return Line(**{**row, "verdict": VerdictKind(row["verdict"])}, differences=differences, logged=logged)
     except (KeyError, TypeError, ValueError) as failure:
         raise InputError(where, f"not a scenario's line: {failure}") from failure
 
@@ -129,6 +132,6 @@ def junit(report: Report) -> str:
 
 
 def _text(line: Line) -> str:
-    return line.reason or "\n".join(
-        f"{each.hop}: {each.field}: expected {each.expected}, observed {each.observed}" for each in line.differences
-    )
+    why = [line.reason] if line.reason else [
+        f"{each.hop}: {each.field}: expected {each.expected}, observed {each.observed}" for each in line.differences]
+    return "\n".join([*why, *(f"{each.machine}: {each.log}: {each.text}" for each in line.logged)])

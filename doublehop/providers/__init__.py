@@ -43,12 +43,14 @@ class Site:
     """The machines of a running lab; `add` starts those of a further topology on the same network.
 
     Its own topology may have other addresses than the one asked for, where these are taken. What is added lives as
-    long as the rest.
+    long as the rest. Where machines keep logs, their agents tell by `logged` what is in them since the scenario's
+    configuration stood.
     """
 
     topology: Topology
     machines: Mapping[str, Machine]
     add: Callable[[Topology], Mapping[str, Machine]]
+    keeps_logs: bool = False
 
 
 class Provider(Protocol):

@@ -198,7 +198,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
             for _ in everybody.map(WindowsMachine.take_files, machines.values()):
                 pass
         named = Named(accounts={topology.only(Role.BACK_END): SQL_SERVER})
-        yield Site(replace(topology, named=named), dict[str, Machine](machines), _add)
+        yield Site(replace(topology, named=named), dict[str, Machine](machines), _add, keeps_logs=True)
 
 
 def _served(directory: Callable[..., Any], topology: Topology, access: Access, stack: ExitStack) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from doublehop.errors import LabError
 from doublehop.model import Need, Role
+from doublehop.providers.windows_logs import request_line, told
 from doublehop.topology import Topology
 
 Operation = Callable[..., Any]
@@ -18,7 +19,6 @@ OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS,
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
 SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
-UNAUTHORIZED = 401
 PAGES = {"reference": "framework", "aspnetcore-iis": "core"}
 """Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
@@ -72,15 +72,21 @@ class _Evidence:
     since: str = ""
     sites: list[str] = field(default_factory=list)
 
-    def forget(self) -> None:
-        """Record from here on."""
+    def begin(self) -> str:
+        """Record from here on; gives the moment."""
+        self.since = ""  # should the machine not answer, nothing of before counts
         self.since = self.guest.greet()
+        return self.since
 
     def collected(self, since: str = "") -> dict[str, Any]:
         """Everything since then."""
         found: dict[str, Any] = self.guest.call(EVIDENCE, {
             "role": str(self.guest.role), "since": since or self.since, "sites": self.sites}).document
         return found
+
+    def told(self) -> list[dict[str, Any]]:
+        """The same in words; nothing of a machine that nobody has told when to begin."""
+        return told(self.collected()) if self.since else []
 
 
 def _credential_guard(guest: Guest) -> Operation:
@@ -112,8 +118,8 @@ def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
     def log_since(*, mark: str, matching: str = "") -> Any:  # noqa: ARG001 - the text of another make's log
         return evidence.collected(mark)["events"]
 
-    return {"prepare": prepare, "start": _stands, "log_mark": guest.greet, "log_since": log_since,
-            "issue_certificate": lambda *, request: domain.signed(request)}
+    return {"prepare": prepare, "start": _stands, "log_mark": evidence.begin, "log_since": log_since,
+            "logged": evidence.told, "issue_certificate": lambda *, request: domain.signed(request)}
 
 
 def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
@@ -121,6 +127,7 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
     evidence = _Evidence(guest)
     known: dict[str, str] = {}
     page: list[str] = []
+    undo: list[dict[str, Any]] = []
 
     def start(*, back_ends: Mapping[str, Mapping[str, Any]], front_end: str, **_: Any) -> None:
         known.update({name: _connection(**each) for name, each in back_ends.items()})
@@ -137,11 +144,11 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
                                       "pages": pages, "page": page[0]})
         if done.document.get("needs"):
             raise LabError(f"{guest.name}: its web server needs a {done.document['needs']} for this configuration")
-        evidence.sites, evidence.since = list(config.get("sites", {})), done.now
+        evidence.sites, evidence.since, undo[:] = list(config.get("sites", {})), done.now, [{"undo": True}]
 
     def stop() -> None:
-        if evidence.since:  # it was configured
-            guest.call(CONFIGURE, {"undo": True})
+        for each in undo:
+            guest.call(CONFIGURE, each)
 
     def log() -> list[dict[str, Any]]:
         return [request_line(each) for each in evidence.collected()["requests"]]
@@ -152,7 +159,8 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
 
     return {
         "start": start, "stop": stop, "configure": configure, "log": log,
-        "forget_log": evidence.forget, "set_proxy": set_proxy, "set_credential_guard": _credential_guard(guest),
+        "logged": evidence.told, "forget_log": evidence.begin, "set_proxy": set_proxy,
+        "set_credential_guard": _credential_guard(guest),
         "start_services": lambda **_: None,  # IIS starts a pool's process, and signs it in, when it is configured
         "request_certificate": lambda **asked: guest.call(CERTIFICATE, {"request": asked}).document["request"],
         "take_certificate": lambda **issued: guest.call(CERTIFICATE, {"take": issued}).document,
@@ -169,44 +177,28 @@ def _connection(*, host: str, port: int) -> str:
             "Pooling=false;Connect Timeout=15")
 
 
-ON_THE_WAY = {0, 5, 0x8009030E}
-"""What `sc-win32-status` has of a 401 that only asks for credentials, or for the next leg (KB 907273, KB 969060)."""
-WIN32 = {
-    0x80090308: "SEC_E_INVALID_TOKEN", 0x8009030C: "SEC_E_LOGON_DENIED", 0x80090322: "KRB_AP_ERR_MODIFIED",
-    0x80090324: "SEC_E_TIME_SKEW", 0x80090346: "SEC_E_BAD_BINDINGS",
-}
-"""Why a token was refused, as `sc-win32-status` has it (MS-ERREF 2.1); SEC_E_WRONG_PRINCIPAL is a wrong key."""
-
-
-def request_line(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of IIS's log as the reference front end notes a request: `error` names why it let nobody in."""
-    status, code = int(request.get("sc-status", 0)), int(request.get("sc-win32-status", 0))
-    refused = status == UNAUTHORIZED and code not in ON_THE_WAY
-    return {
-        "request": f"{request.get('cs-method', '')} {request.get('cs-uri-stem', '')}", "status": status,
-        "error": WIN32.get(code, f"UNKNOWN (0x{code:08X})") if refused else "",
-        "native": f"401.{request.get('sc-substatus', 0)}, sc-win32-status {code}" if refused else "",
-    }
-
-
 def back_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
     """SQL Server: its logins are Windows accounts."""
+    evidence = _Evidence(guest)
+
     def set_logins(*, add: list[str], remove: list[str]) -> None:
-        guest.call(LOGINS, {"add": [domain.account(each) for each in add],
-                            "remove": [domain.account(each) for each in remove]})
+        evidence.since = guest.call(LOGINS, {"add": [domain.account(each) for each in add],
+                                             "remove": [domain.account(each) for each in remove]}).now
 
     def start(*, logins: list[str], **_: Any) -> None:
         set_logins(add=logins, remove=[])
 
-    return {"start": start, "set_logins": set_logins}
+    return {"start": start, "set_logins": set_logins, "logged": evidence.told}
 
 
 def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
     """The client: a process that is logged on as the user asks for pages; the directory is changed from here."""
+    evidence = _Evidence(guest)
     signed_in: dict[str, str] = {}
 
     def sign_in(*, principal: str, password: str, default: bool = False) -> str:  # noqa: ARG001 - as everywhere
         signed_in[principal] = password
+        evidence.begin()
         return ""
 
     def probe(*, url: str, principal: str, profile: Mapping[str, Any], times: int, http2: bool = False,
@@ -219,7 +211,8 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
         return lambda **arguments: domain.ask(operation, **arguments)
 
     return {
-        "start": _stands, "sign_in": sign_in, "probe": probe, "set_credential_guard": _credential_guard(guest),
+        "start": _stands, "sign_in": sign_in, "probe": probe, "logged": evidence.told,
+        "set_credential_guard": _credential_guard(guest),
         "sign_out": lambda *, principal: signed_in.pop(principal, None) and None,
         "trust": lambda *, authority: guest.call(CERTIFICATE, {"trust": {"authority": authority}}).document,
         **{each: passed_on(each) for each in ("change", "attempt", "read", "reconnect")},

@@ -25,7 +25,7 @@ if ("$((Get-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/fail
 }
 if (-not @(Get-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/traceAreas/add[@provider='WWW Server']" -Name provider).Count) {
     Add-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/traceAreas" -Name '.' -Value @{
-        provider = 'WWW Server'; areas = 'Authentication,Security'; verbosity = 'Verbose' }
-    Add-Change 'IIS: trace authentication'
+        provider = 'WWW Server'; areas = 'Authentication,Security,RequestNotifications'; verbosity = 'Verbose' }
+    Add-Change 'IIS: trace authentication, and which module set an error'
 }
 Step-Answer

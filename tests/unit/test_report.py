@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from doublehop import report
 from doublehop.errors import InputError
 from doublehop.lab import Secret, new_password
-from doublehop.model import BackEndSaw, Difference, KdcLine, Observation, Result, Verdict, VerdictKind
+from doublehop.model import BackEndSaw, Difference, KdcLine, Logged, Observation, Result, Verdict, VerdictKind
 from doublehop.report import Line, Report
 
 AGREED, DISAGREED, BROKEN, NOT_RUN = VerdictKind
@@ -25,6 +25,8 @@ lines = st.builds(
     differences=st.lists(st.builds(Difference, hop=st.text(), field=st.text(), expected=st.text(),
                                    observed=st.text()), max_size=2).map(tuple),
     observation=st.none() | st.dictionaries(st.text(), json_values, max_size=2),
+    logged=st.lists(st.builds(Logged, machine=st.text(), log=st.text(), text=st.text(), time=st.text(),
+                              data=st.dictionaries(st.text(), json_values, max_size=2)), max_size=2).map(tuple),
 )
 reports = st.builds(Report, about=st.dictionaries(st.text(), st.text(), max_size=2),
                     lines=st.lists(lines, max_size=4).map(tuple))

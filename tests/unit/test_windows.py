@@ -17,7 +17,8 @@ from doublehop.providers import windows
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import Guests
 from doublehop.providers.windows import TAKES_LONGER
-from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest, request_line
+from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest
+from doublehop.providers.windows_logs import request_line
 from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files, plain
 from doublehop.providers.winrm import Account, Endpoint
 from doublehop.run import CommandResult
@@ -39,6 +40,7 @@ def test_what_iis_logged_of_a_request():
         return request_line(told)["error"]
 
     codes = {(200, 0): "", (401, 5): "", (401, 0x8009030E): "", (401, 0x8009030C): "SEC_E_LOGON_DENIED",
+             (401, 0x80090322): "KRB_AP_ERR_MODIFIED", (401, 0x80090324): "KRB_AP_ERR_SKEW",
              (401, 0x80090346): "SEC_E_BAD_BINDINGS", (401, 0x80090399): "UNKNOWN (0x80090399)", (500, 64): ""}
     assert {each: line(*each) for each in codes} == codes
     assert request_line({"sc-status": "401", "sc-substatus": "1", "sc-win32-status": "2148074252"})["native"] == (
@@ -82,6 +84,10 @@ def test_passwords_show_in_no_text_of_an_account():
     assert "secret" not in repr(Account(user="DOUBLEHOP\\Administrator", password="secret"))
 
 
+LINE = {"date": "2026-11-23", "time": "18:00:01", "cs-method": "GET", "cs-uri-stem": "/whoami", "cs-username": "-",
+        "sc-status": "401", "sc-substatus": "2", "sc-win32-status": "5"}
+
+
 @pytest.fixture
 def agent(topology):
     """A web server's operations, and every document that its scripts were called with."""
@@ -90,7 +96,8 @@ def agent(topology):
 
     def call(script, document):
         called.append((script, document))
-        return Answer({"requests": []}, "2026-11-23T18:00:00Z")
+        return Answer({"events": [], "requests": [LINE], "traces": [], "tickets": [], "connections": []},
+                      "2026-11-23T18:00:00Z")
 
     def operations(role):
         return OPERATIONS[role](Guest("web1", role, call, lambda: "2026-11-23T17:00:00Z", lambda: None), domain)
@@ -118,6 +125,22 @@ def test_a_web_server_is_told_its_page_and_accounts_as_windows_names_them(agent,
     web["log"]()
     assert called[-1] == ("collect-evidence.ps1",
                           {"role": "front-end", "since": "2026-11-23T18:00:00Z", "sites": ["Portal"]})
+
+
+@pytest.mark.parametrize(("role", "operation", "arguments", "since"), [
+    (Role.DOMAIN_CONTROLLER, "log_mark", {}, "2026-11-23T17:00:00Z"),
+    (Role.FRONT_END, "forget_log", {}, "2026-11-23T17:00:00Z"),
+    (Role.BACK_END, "set_logins", {"add": [], "remove": []}, "2026-11-23T18:00:00Z"),
+    (Role.CLIENT, "sign_in", {"principal": "lab-alice@DOUBLEHOP.TEST", "password": "p"}, "2026-11-23T17:00:00Z"),
+])
+def test_a_machine_tells_its_logs_from_the_scenarios_configuration_on(agent, role, operation, arguments, since):
+    """By its own clock; before that nobody is asked, since what there is would be another scenario's."""
+    operations, called = agent
+    machine = operations(role)
+    assert machine["logged"]() == [] and called == []
+    machine[operation](**arguments)
+    assert [each["text"] for each in machine["logged"]()] == ["GET /whoami of -: 401 2 5 (ERROR_ACCESS_DENIED)"]
+    assert called[-1] == ("collect-evidence.ps1", {"role": str(role), "since": since, "sites": []})
 
 
 def test_what_is_said_of_the_database_is_said_of_the_account_that_sql_server_runs_as(topology):

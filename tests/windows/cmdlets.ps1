@@ -259,7 +259,8 @@ $Does = @{
             if (-not $b['Recurse'] -and $rest -like '*\*') { continue }
             $name = $each.Split('\')[-1]
             if ($b['Filter'] -and $name -notlike $b['Filter']) { continue }
-            [pscustomobject]@{ Name = $name; FullName = $each; LastWriteTime = (Get-Date) } } }
+            $written = if ($Script:M.world.written) { $Script:M.world.written[$each] }
+            [pscustomobject]@{ Name = $name; FullName = $each; LastWriteTime = $(if ($written) { [datetime]::Parse($written) } else { Get-Date }) } } }
     'Get-ItemProperty' = { param($b)
         $key = $Script:M.registry[(Split-Key (Get-OnlyPath $b))]
         if ($null -eq $key -or -not $key.Count) { return }
@@ -430,7 +431,7 @@ $Does = @{
         $found = @($Script:M.events | Where-Object {
                 $_.log -eq $filter.LogName -and (-not $filter.ContainsKey('ProviderName') -or $_.provider -eq $filter.ProviderName) -and
                 (-not $filter.ContainsKey('Id') -or @($filter.Id) -contains $_.id) -and [datetime]::Parse($_.time) -ge $filter.StartTime } | ForEach-Object {
-                $told = [pscustomobject]@{ LogName = $_.log; Id = $_.id; ProviderName = $_.provider; TimeCreated = [datetime]::Parse($_.time); Xml = $_.xml }
+                $told = [pscustomobject]@{ LogName = $_.log; Id = $_.id; ProviderName = $_.provider; TimeCreated = [datetime]::Parse($_.time); Xml = $_.xml; Message = $_.message }
                 $told | Add-Member -MemberType ScriptMethod -Name ToXml -Value { $this.Xml } -PassThru })
         if (-not $found.Count) { return Fail 'No events were found that match the specified selection criteria.' 'NoMatchingEventsFound,Microsoft.PowerShell.Commands.GetWinEventCommand' $b }
         $found }

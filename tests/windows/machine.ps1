@@ -318,7 +318,14 @@ $Runs = @{
         else { $Script:M.acl[$args[0]] = @($args[1..($args.Count - 1)]) }
         Step
     }
-    klist = { @($Script:M.world.klist) }
+    klist = {
+        # By logon, or the same for each.
+        if ($args -contains 'sessions') { return @($Script:M.world.sessions) }
+        if ($Script:M.world.klist -isnot [System.Collections.IDictionary]) { return @($Script:M.world.klist) }
+        $at = [array]::IndexOf($args, '-li')
+        'Current LogonId is 0:0x9d83b'; "Targeted LogonId is 0:$($args[$at + 1])"; ''
+        @($Script:M.world.klist[$args[$at + 1]])
+    }
     netsh = {
         $at = ("$($args[3])" -split '=', 2)[-1]
         switch ("$($args[1]) $($args[2])") {
@@ -385,7 +392,10 @@ $Runs = @{
     sqlcmd = {
         $file = "$($args[[array]::IndexOf($args, '-i') + 1])"
         if ($file -like '*list-logins.sql') { return @($Script:M.sql.logins) }
-        if ($file -like '*connections.sql') { return @($Script:M.world.connections) }
+        if ($file -like '*connections.sql') {
+            if ($Script:M.world.refuses) { $global:LASTEXITCODE = 1; return $Script:M.world.refuses }
+            return @($Script:M.world.connections)
+        }
         $values = @{}
         foreach ($each in $args) { if ($each -match '^(\w+)="?(.*?)"?$') { $values[$Matches[1]] = $Matches[2] } }
         $logins = @($Script:M.sql.logins | Where-Object { $_ -ne $values.account })

@@ -10,10 +10,8 @@ import base64
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import pytest
 
@@ -25,6 +23,7 @@ from doublehop.data import LAB
 from doublehop.lab import user_secret
 from doublehop.providers.windows_agents import SQL_SERVER
 from doublehop.scope import scope_of
+from tests.winrm import logs
 from tests.winrm.model import Windows
 
 pytestmark = pytest.mark.delegation
@@ -81,7 +80,32 @@ class Models:
         holders = {spn.lower(): SQL_SERVER if each == "SQL1$" else each
                    for each in ("SQL1$", *(self._name(each) for each in wanted["accounts"].values()))
                    for spn in self._read(each, "servicePrincipalName")}
-        self.machines["dc1"].change(events=[as_event(each, holders) for each in kdclog.parse(told)])
+        events = [as_event(each, holders) for each in kdclog.parse(told)]
+        self.machines["dc1"].change(events=events + logs.of_a_domain_controller(name))
+        (pool,) = (self._name(each) for each in wanted["accounts"].values())
+        self._log(probe["url"], name, pool, refused=saw["status"] == 401)
+
+    def _log(self, url, user, pool, *, refused):
+        """What Windows would log on the others: of a ticket that nobody opens, or of one that leads no further."""
+        sql, web, client, web1 = (self.machines["sql1"], self.machines["web1"], self.machines["client1"],
+                                  self.machines["web1"].state)
+        target = f"HTTP/{url.partition('//')[2].partition('/')[0]}"
+        files, written = logs.traces(url, "401.1", 0x8009030C, "The logon attempt failed") if refused else ({}, {})
+        last = "401 1 2148074252" if refused else "200 0 0"
+        web.change(
+            files={**web1["files"], **logs.iis("401 2 2148074254", last), **files},
+            written={**web1["world"].get("written", {}), **written},
+            folders={**web1["folders"], **dict.fromkeys((rf"{logs.LOGS}\LogFiles", rf"{logs.LOGS}\FailedReqLogFiles"),
+                                                        True)},
+            events=[logs.error(0xD, "KDC_ERR_BADOPTION", SQL, logs.BEFORE), logs.error(0xD, "KDC_ERR_BADOPTION", SQL),
+                    logs.logon(user, ImpersonationLevel="%%1833"), logs.logon("Administrator")],
+            sessions=logs.sessions(pool), klist={"0x3e7": logs.klist("WEB1$", "krbtgt/DOUBLEHOP.TEST"),
+                                                 "0x3ab99": logs.klist(pool, "krbtgt/DOUBLEHOP.TEST", pool)})
+        client.change(events=[logs.not_opened("web1$", target)] if refused else [])
+        nobody = {"AuthenticationPackageName": "NTLM", "LmPackageName": "NTLM V1", "TargetDomainName": "NT AUTHORITY"}
+        sql.change(events=[logs.logon("ANONYMOUS LOGON", **nobody), logs.logon("of-before", logs.BEFORE)],
+                   connections=[json.dumps(logs.connection(r"DOUBLEHOP\of-before", "NTLM", logs.BEFORE)),
+                                json.dumps(logs.connection(rf"DOUBLEHOP\{pool}", "KERBEROS"))])
 
     def _name(self, account):
         return account["account"].partition("\\")[2]
@@ -108,11 +132,8 @@ def as_event(line, holders):
     status = KrbError[line.error].value if line.error else 0
     types = {each.value: int(number) for number, each in kdclog.ENCRYPTIONS.items()}
     service = holders.get(line.service.lower(), line.service)
-    data = {"TargetUserName": line.impersonated or line.client, "ServiceName": service, "Status": hex(status),
-            "TicketEncryptionType": hex(types.get(line.encryption, 0xFFFFFFFF))}
-    told = "".join(f'<Data Name="{name}">{escape(value)}</Data>' for name, value in data.items())
-    return {"log": "Security", "id": number, "provider": "Microsoft-Windows-Security-Auditing",
-            "time": datetime.now(UTC).isoformat(), "xml": f"<Event><EventData>{told}</EventData></Event>"}
+    return logs.asked_of_the_kdc(number, line.impersonated or line.client, service, status,
+                                 types.get(line.encryption, 0xFFFFFFFF))
 
 
 @pytest.fixture
@@ -142,7 +163,7 @@ def begin(lab, toolbox, authority):
     """Begin a pass; gives what goes on with it, and its first step."""
     running = []
 
-    def begin(*scenarios):
+    def begin(*scenarios, mistaken):
         own = lab.secrets["Administrator"]
         of_the_directory = lab.machines["dc1"].fetch("/state/private/tls/cert.pem").decode()
         stream = lab.machines["client1"].open("env", f"PYTHONPATH={toolbox}", "python3", "-c", PROGRAM)
@@ -157,7 +178,8 @@ def begin(lab, toolbox, authority):
         return go_on, go_on({
             "authority": {"path": f"{toolbox}/authority.pem", "pem": authority.pem + of_the_directory},
             "ccache": f"FILE:{toolbox}/ccache", "principal": own.principal, "password": own.password,
-            "scenarios": scenarios, "machines": MACHINES, "provision": [PROVISIONED_HERE], "signs": authority.pem,
+            "scenarios": scenarios, "mistaken": mistaken, "machines": MACHINES,
+            "provision": [PROVISIONED_HERE], "signs": authority.pem,
             "described": json.loads((LAB / "vagrant" / "machines.json").read_text())})
 
     yield begin
@@ -182,6 +204,8 @@ def until(step, name, go_on, models):
 
 WORKS, FAILS = "constrained::listed", "constrained::empty-list"
 LISTED = "msDS-AllowedToDelegateTo"
+REFUSED, LET_IN = "kernel-mode::spn-on-pool-but-computer-key", "kernel-mode::app-pool-credentials"
+SQL = "MSSQLSvc/sql1.doublehop.test"
 
 
 @pytest.fixture
@@ -195,7 +219,7 @@ def leftovers(lab):
 
 def test_two_scenarios_from_up_to_down(models, begin, lab, guests, leftovers):
     """The database sees the user; and nobody, where one leaf is changed, and that in the directory alone."""
-    go_on, step = begin(WORKS, FAILS)
+    go_on, step = begin(WORKS, FAILS, mistaken=[(REFUSED, LET_IN), (FAILS, WORKS)])
     step = until(step, "provisioned", go_on, models)
     assert models.machines[PROVISIONED_HERE].state["computer"]["domain"] == lab.topology.dns
     assert [each.rpartition("; ")[2] for each in step["told"][:-1]] == [
@@ -221,9 +245,57 @@ def test_two_scenarios_from_up_to_down(models, begin, lab, guests, leftovers):
         assert any(each["error"] == error and "event 4769" in each["text"] for each in step["observation"]["kdc"])
         step = until(go_on({}), "taken back", go_on, models)
         is_taken_back(models, lab, pool)
+    step = until(go_on({}), "ended", go_on, models)
+    is_explained(step, HOP_1)
+    step = until(go_on({}), "ended", go_on, models)
+    is_explained(step, HOP_2)
     until(go_on({}), "down", go_on, models)
     is_told_nobody_else(models, guests, [lab.secrets["Administrator"].password])
     assert models.machines["web1"].state["files"][HOST_CONFIGURATION] == before
+
+
+HOP_1 = (
+    (r"dc1: Security event 4769: \S+-alice asks for a ticket to \S+-pool: issued, AES256 "
+     r"\(IpAddress ::ffff:10.93.0.21, TicketOptions 0x40810000\)"),
+    r"dc1: Security event 4768: \S+-alice asks for a TGT: .*",
+    r"dc1: Security event 4771: \S+-alice fails to preauthenticate: KDC_ERR_PREAUTH_FAILED \(0x18\) .*",
+    (r"dc1: System event 16: While processing a TGS request .* did not have a suitable key .* The requested etypes "
+     r"were 18\. The accounts available etypes were 23 -133 -128\."),
+    r"web1: IIS: GET /whoami of -: 401 2 2148074254 \(SEC_E_NO_CREDENTIALS\)",
+    r"web1: IIS: GET /whoami of -: 401 1 2148074252 \(SEC_E_LOGON_DENIED\)",
+    (r"web1: failed request trace: 401\.1 for http://\S+ in pool Portal: ModuleName=WindowsAuthenticationModule, "
+     r"HttpStatus=401, HttpSubStatus=1, ErrorCode=2148074252, "
+     r"ErrorDescription=The logon attempt failed \(0x8009030c\)"),
+    (r"client1: System event 4: The Kerberos client received a KRB_AP_ERR_MODIFIED error from the server web1\$\. The "
+     r"target name used was HTTP/\S+\."),
+)
+HOP_2 = (
+    r"dc1: Security event 4769: \S+ asks for a ticket to sqlserver: KDC_ERR_BADOPTION \(0xD\) .*",
+    (r"web1: System event 3: KDC_ERR_BADOPTION \(0xD\) for MSSQLSvc/sql1\.doublehop\.test@DOUBLEHOP\.TEST "
+     r"\(ExtendedError 0xc00000bb KLIN\(0\)\)"),
+    r"web1: Security event 4624: DOUBLEHOP\\\S+-alice signed in by Kerberos, Impersonation \(LogonType 3, .*\)",
+    r"web1: IIS: GET /whoami of -: 200 0 0",
+    r"web1: klist of logon 0:0x3e7: WEB1\$ has krbtgt/DOUBLEHOP\.TEST: forwardable .*; AES-256-CTS-HMAC-SHA1-96",
+    r"web1: klist of logon 0:0x3ab99: (\S+-pool) has \1: forwardable .*",
+    r"sql1: Security event 4624: NT AUTHORITY\\ANONYMOUS LOGON signed in by NTLM NTLM V1, .*",
+    (r"sql1: sys\.dm_exec_connections: session 52: DOUBLEHOP\\\S+-pool by KERBEROS over TCP from 10\.93\.0\.21 "
+     r"\(WEB1, .*\)"),
+)
+
+
+def is_explained(step, kinds):
+    """Each kind of log is in the report and in what a person reads, and nothing of before or of the lab's own."""
+    assert step["line"]["verdict"] == "disagreed", step
+    told = [f"{each['machine']}: {each['log']}: {each['text']}" for each in step["line"]["logged"]]
+    assert [f"  evidence: {each}" for each in told] == [
+        each for each in step["explained"] if re.match("  evidence: (dc1|web1|sql1|client1): ", each)]
+    for each in kinds:
+        assert [line for line in told if re.fullmatch(each, line)], (each, told)
+    assert not [line for line in told if "of-before" in line or "Administrator" in line]
+    events = [each for each in told if "event 3" in each]
+    assert len(events) == 1, "and not that of before"
+    assert ("trace" in " ".join(told)) == (kinds is HOP_1), "nor that of the scenario before"
+    assert all(each["data"] for each in step["line"]["logged"])
 
 
 def is_applied(models, lab, pool, listed):

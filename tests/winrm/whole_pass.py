@@ -1,5 +1,7 @@
 """Runs in the lab's client machine: a Windows lab brought up, one scenario applied, asked about and taken back.
 
+Then scenarios of which somebody is mistaken: each is expected to come to what another does.
+
 It says each step as a line of JSON, and goes on when it is told to by a line, so that the test can look at the machines
 and at the directory meanwhile.
 """
@@ -21,9 +23,10 @@ subprocess.run(["kinit", given["principal"]], input=given["password"], text=True
                stdout=subprocess.DEVNULL)
 sys.modules["krb5"] = ModuleType("krb5")  # pyspnego wants it beside gssapi, for passwords and keytabs only
 
-from doublehop import catalogue, topology  # noqa: E402 - as the environment now says
+from doublehop import catalogue, report, topology  # noqa: E402 - as the environment now says
 from doublehop.errors import DoublehopError  # noqa: E402
-from doublehop.execute import applied  # noqa: E402
+from doublehop.execute import applied, execute  # noqa: E402
+from doublehop.explain import explain  # noqa: E402
 from doublehop.lab import up  # noqa: E402
 from doublehop.model import Request, Role  # noqa: E402
 from doublehop.probe import observe  # noqa: E402
@@ -100,7 +103,8 @@ def bring_to_the_topology(topology, access):
 
 here = topology.load()
 here = dataclasses.replace(here, machines={each: here.machines[each] for each in given["machines"]})
-scenarios = catalogue.select(catalogue.load(topology.load()), given["scenarios"])
+known = {each.id: each for each in catalogue.load(topology.load())}
+scenarios = catalogue.select(list(known.values()), given["scenarios"])
 try:
     with up(Windows(), here, lambda text: None) as lab:
         say("up")
@@ -115,6 +119,9 @@ try:
                 verdict = judge(each.expect, seen, scope)
                 say("observed", observation=dataclasses.asdict(seen), verdict=dataclasses.asdict(verdict))
             say("taken back")
+        for one, another in given["mistaken"]:
+            result = execute(dataclasses.replace(known[one], expect=known[another].expect), lab)
+            say("ended", line=dataclasses.asdict(report.line_of(result)), explained=explain(result, lab.topology))
     say("down")
 except DoublehopError as failure:
     say("failed", error=type(failure).__name__, text=str(failure))

@@ -6,7 +6,7 @@ what the scenario comes to as if the setting were the other, and only what they 
 
 import datetime
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from doublehop.data import FIXTURES
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT, FrontEnd
 from doublehop.model import Expect, Need, Role, Scenario
+from doublehop.rules import SAMBA, WINDOWS
 from doublehop.rules.predict import predict
 from doublehop.topology import Topology
 from doublehop.verdict import BACK_END_SERVICES
@@ -54,6 +55,8 @@ class Kind:
     name: str
     title: str
     needs: tuple[Need, ...] = ()
+    stands_for: str = ""
+    """The kind that it takes the place of, wherever what it needs is there."""
     built: bool = False
     """Whether its page is built on this host, with .NET, and brought to the web servers."""
     lacks: Mapping[Need, str] = field(default_factory=dict)
@@ -73,9 +76,12 @@ class Kind:
         apart = {name: each for name, each in changed.items() if each != configured[name]}
         return replace(scenario, given=replace(given, front_ends={**given.front_ends, **apart})) if apart else scenario
 
-    def expected(self, scenario: Scenario, topology: Topology) -> Expect:
-        """The published outcome, but for what the rules tell apart once settings count as they do here."""
-        expect = self._as_counted(scenario, topology)
+    def expected(self, scenario: Scenario, topology: Topology, platform: str = SAMBA) -> Expect:
+        """The published outcome, but for what the rules tell apart once settings and the platform are those here.
+
+        A scenario says what a lab on Samba comes to; where that departs from Windows, the rules say what Windows does.
+        """
+        expect = self._as_counted(scenario, topology, platform)
         departures = self.departures.values()
         names = {name: other for each in departures for name, other in each.front_end_errors.items()}
         of_databases = {name: other for each in departures for name, other in each.database_errors.items()}
@@ -83,11 +89,11 @@ class Kind:
             name: of_databases.get(error, error) if name.rpartition(".")[2] in BACK_END_SERVICES else error
             for name, error in expect.fails.items()})
 
-    def _as_counted(self, scenario: Scenario, topology: Topology) -> Expect:
+    def _as_counted(self, scenario: Scenario, topology: Topology, platform: str) -> Expect:
         counted = self.counted(scenario, topology)
-        if counted is scenario:
+        if counted is scenario and platform == SAMBA:
             return scenario.expect
-        as_written, as_counted = (predict(each, topology).expect for each in (scenario, counted))
+        as_written, as_counted = predict(scenario, topology).expect, predict(counted, topology, platform).expect
         other = {each.name: getattr(as_counted, each.name) for each in fields(Expect)
                  if getattr(as_counted, each.name) != getattr(as_written, each.name)
                  and getattr(scenario.expect, each.name) is not None}
@@ -117,6 +123,16 @@ def load() -> dict[str, Kind]:
     except ValidationError as failure:
         first = failure.errors()[0]
         raise InputError(str(PATH), f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from failure
+
+
+def standing(kind: Kind, offers: Collection[Need]) -> Kind:
+    """The kind that is there when one is asked for: IIS's own page for the reference, where machines are Windows."""
+    return next((each for each in load().values() if each.stands_for == kind.name and {*each.needs} <= {*offers}), kind)
+
+
+def platform_of(offers: Collection[Need]) -> str:
+    """Whose rules count in a lab that has this."""
+    return WINDOWS if Need.WINDOWS in offers else SAMBA
 
 
 def named(name: str, option: str) -> Kind:

@@ -13,7 +13,7 @@ from typing import Any
 
 from doublehop import directory, dotnet, releases
 from doublehop.errors import AgentFailed, LabError, MachineDied, Refused
-from doublehop.front_ends import REFERENCE, Kind
+from doublehop.front_ends import REFERENCE, Kind, platform_of, standing
 from doublehop.model import Expect, Need, Role, Scenario
 from doublehop.providers import Machine, Progress, Provider
 from doublehop.run import DuplexStream
@@ -131,7 +131,7 @@ class Lab:
 
     def expected(self, scenario: Scenario) -> Expect:
         """What the lab's front ends should have a scenario come to."""
-        return self.kind.expected(scenario, self.topology)
+        return self.kind.expected(scenario, self.topology, platform_of(self.has))
 
     @property
     def dc(self) -> Agent:
@@ -280,6 +280,7 @@ def up(provider: Provider, topology: Topology, progress: Progress, kind: Kind = 
 
     Web servers but the first start when they are first asked for, which few scenarios do.
     """
+    kind = standing(kind, provider.offers)
     with provider.up(topology, provision, progress) as site:
         topology, machines = site.topology, dict(site.machines)
         agents: dict[str, Agent] = {}

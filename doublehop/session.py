@@ -13,7 +13,7 @@ from doublehop import dotnet, providers, releases
 from doublehop import lab as labs
 from doublehop.errors import InputError, LabError
 from doublehop.execute import execute
-from doublehop.front_ends import REFERENCE, Kind
+from doublehop.front_ends import REFERENCE, Kind, standing
 from doublehop.lab import Lab
 from doublehop.model import OF_FRONT_ENDS, Need, Result, Scenario, Verdict, VerdictKind
 from doublehop.providers import Progress, Provider
@@ -28,7 +28,7 @@ class Session:
     """Runs scenarios; use it as a context manager, so that the lab goes with it."""
 
     def __init__(self, provider: Provider, topology: Topology, progress: Progress, kind: Kind = REFERENCE) -> None:
-        self.kind = kind
+        self.kind = standing(kind, provider.offers)
         self.provider = provider
         self.topology = topology
         self.progress = progress

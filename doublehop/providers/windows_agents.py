@@ -19,7 +19,7 @@ OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS,
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
 SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
-PAGES = {"reference": "framework", "aspnetcore-iis": "core"}
+PAGES = {"aspnet": "framework", "aspnetcore-iis": "core"}
 """Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"
 ASK_AS, EVIDENCE = "ask-as.ps1", "collect-evidence.ps1"

@@ -94,7 +94,7 @@ def test_evidence_is_written_for_each_scenario(run, pytester):
 @pytest.mark.parametrize(("options", "text"), [
     pytest.param(["--lab=cloud"], "--lab: expected one of *local*, not 'cloud'", id="unknown provider"),
     pytest.param(["--lab-front-end=iis"],
-                 "--lab-front-end: expected one of reference, aspnetcore, aspnetcore-iis, not 'iis'",
+                 "--lab-front-end: expected one of reference, aspnetcore, aspnet, aspnetcore-iis, not 'iis'",
                  id="unknown front end"),
     pytest.param(["--lab-scenarios=nowhere.toml"], "nowhere.toml: ", id="missing scenario file"),
 ])

@@ -8,6 +8,10 @@ from doublehop import catalogue, front_ends
 from doublehop import topology as topologies
 from doublehop.errors import InputError
 from doublehop.model import Expect, Request
+from doublehop.providers.local import LocalProvider
+from doublehop.providers.windows_agents import OFFERS
+from doublehop.rules import WINDOWS
+from doublehop.rules.predict import predict
 
 TOPOLOGY = topologies.load()
 EVERY = {each.id: each for each in catalogue.load(TOPOLOGY)}
@@ -59,7 +63,36 @@ def test_a_scenario_without_a_departing_setting_is_expected_as_published():
     assert not differing(KINDS["aspnetcore"], EVERY["identities::specific-user"])
 
 
+@pytest.mark.parametrize(("asked", "offers", "stands"), [
+    ("reference", LocalProvider.offers, "reference"), ("reference", OFFERS, "aspnet"),
+    ("aspnetcore-iis", OFFERS, "aspnetcore-iis"), ("aspnetcore", LocalProvider.offers, "aspnetcore"),
+])
+def test_on_windows_iis_own_page_stands_for_the_reference(asked, offers, stands):
+    assert front_ends.standing(KINDS[asked], offers).name == stands
+
+
+@pytest.mark.parametrize(("name", "field", "here", "windows"), [
+    ("encryption::unset", "encryption", "RC4", "AES256"),
+    ("between-hops::user-disabled", "kdc", "KDC_ERR_POLICY", "KDC_ERR_CLIENT_REVOKED"),
+    ("spn::address-without-spn", "spn", "HTTP/{web1.address}", ""),
+    ("constrained::empty-list", "fails", {"sql": "KDC_ERR_BADOPTION"}, {"sql": "LOGIN_FAILED"}),
+    ("constrained::listed", "sees", {"sql": "alice"}, {"sql": "alice"}),
+])
+def test_on_windows_it_is_expected_what_windows_does_where_the_lab_departs_from_it(name, field, here, windows):
+    of_windows = KINDS["aspnet"].expected(EVERY[name], TOPOLOGY, front_ends.platform_of(OFFERS))
+    of_samba = KINDS["reference"].expected(EVERY[name], TOPOLOGY, front_ends.platform_of(LocalProvider.offers))
+    assert (getattr(of_samba, field), getattr(of_windows, field)) == (here, windows)
+
+
+def test_on_windows_nothing_else_is_expected_than_published_but_what_a_departure_names():
+    """What the rules of both platforms agree in stays as the scenario says it."""
+    reference = KINDS["reference"]
+    for each in EVERY.values():
+        if predict(each, TOPOLOGY).expect == predict(each, TOPOLOGY, WINDOWS).expect:
+            assert reference.expected(each, TOPOLOGY, WINDOWS) == each.expect, each.id
+
+
 @pytest.mark.parametrize("name", ["iis", ""])
 def test_an_unknown_front_end_is_refused(name):
-    with pytest.raises(InputError, match="expected one of reference, aspnetcore, aspnetcore-iis, not"):
+    with pytest.raises(InputError, match="expected one of reference, aspnetcore, aspnet, aspnetcore-iis, not"):
         front_ends.named(name, "--lab-front-end")

@@ -105,7 +105,7 @@ def agent(topology):
     return operations, called
 
 
-@pytest.mark.parametrize(("kind", "page"), [("reference", "framework"), ("aspnetcore-iis", "core")])
+@pytest.mark.parametrize(("kind", "page"), [("aspnet", "framework"), ("aspnetcore-iis", "core")])
 def test_a_web_server_is_told_its_page_and_accounts_as_windows_names_them(agent, kind, page):
     operations, called = agent
     web = operations(Role.FRONT_END)
@@ -259,7 +259,7 @@ def test_a_page_keeps_no_connection_to_the_database(topology):
     given: dict[str, Any] = {}
     guest = Guest("web1", Role.FRONT_END, lambda _, document: given.update(document) or Answer({}, "now"), str, print)
     does = OPERATIONS[Role.FRONT_END](guest, Domain(topology, print, lambda request: {}))
-    does["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, front_end="reference")
+    does["start"](back_ends={"sql": {"host": "sql1.doublehop.test", "port": 1433}}, front_end="aspnet")
     does["configure"](config={}, accounts={}, fixed={}, pages={})
     assert "Pooling=false" in given["back_ends"]["sql"]
 
@@ -276,7 +276,7 @@ def test_a_guest_that_vagrant_waits_for_does_not_answer_yet():
 
 
 @pytest.mark.parametrize(("kind", "words"), [
-    ("reference", "of the catalogue's"), ("aspnetcore-iis", "of them are for it")])
+    ("aspnet", "of the catalogue's"), ("aspnetcore-iis", "of them are for it")])
 def test_the_windows_page_says_how_many_scenarios_there_are(topology, kind, words):
     """Of the whole catalogue, and of what the other page in IIS can be configured for."""
     scenarios = catalogue.load(topology)

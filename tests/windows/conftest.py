@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import tomllib
 
 import pytest
 
@@ -50,8 +49,7 @@ def on_machines(pwsh, tmp_path):
     """Run scripts on model machines: jobs in, results by the job's name out. See harness.ps1."""
 
     def run(*jobs, release=RELEASE, rows=None, scripts=LAB / "windows"):
-        plan = {"programs": {name: each["runs"] for name, each in facts.programs().items()},
-                "schema": tomllib.loads((facts.FACTS / "iis.toml").read_text()), "jobs": jobs}
+        plan = {"facts": facts.published(), "jobs": jobs}
         (tmp_path / "stubs.psm1").write_text(facts.stubs(release, rows))
         (tmp_path / "plan.json").write_text(json.dumps(plan))
         done = pwsh("-File", facts.HERE / "harness.ps1", "-Stubs", tmp_path / "stubs.psm1", "-PlanPath",

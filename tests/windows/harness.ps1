@@ -15,7 +15,8 @@ function ConvertTo-Plain($Value) {
     if ($Value -is [Collections.IList]) { return , @(foreach ($each in $Value) { ConvertTo-Plain $each }) }
     $Value
 }
-$programs = ConvertTo-Plain $plan.programs
+$facts = ConvertTo-Plain $plan.facts
+$programs = $facts.programs
 # Programs are functions here; one that is called by its path is found nowhere, and that leads to the model too.
 foreach ($name in $programs.Keys) {
     if ($name -notlike '*\*') { $null = New-Item -Path "function:global:$name" -Value ([scriptblock]::Create("Invoke-StubProgram '$name' `$args")) }
@@ -28,7 +29,7 @@ $ExecutionContext.InvokeCommand.CommandNotFoundAction = {
     }
 }
 Import-Module $Stubs -DisableNameChecking
-Set-Facts (ConvertTo-Plain $plan.schema) $programs
+Set-Facts $facts
 function Get-Text { ConvertTo-Json -InputObject (Get-State) -Depth 12 -Compress }
 
 function Invoke-Script($Name, $Document) {

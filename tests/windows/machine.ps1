@@ -7,6 +7,7 @@ $Script:M = @{}
 $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
 $Script:Kept = $null
+$Script:Facts = @{}
 $Script:Schema = @{}
 $Script:Programs = @{}
 # One key for every request: what is asked for makes two requests differ, not the numbers that were drawn for them.
@@ -46,7 +47,7 @@ function Clear-Log { $Script:Log.Clear(); $Script:Steps = 0; $Script:Kept = $nul
 function Start-Keeping { $Script:Kept = New-Object System.Collections.ArrayList }
 function Get-Kept { , $Script:Kept }
 function Get-Steps { $Script:Steps }
-function Set-Facts($Schema, $Programs) { $Script:Schema = $Schema; $Script:Programs = $Programs }
+function Set-Facts($Facts) { $Script:Facts = $Facts; $Script:Schema = $Facts.schema; $Script:Programs = $Facts.programs }
 
 function Step {
     $Script:Steps++
@@ -84,7 +85,17 @@ function Invoke-StubProgram($Name, $Arguments) {
     $global:LASTEXITCODE = 0
     $list = @($Arguments | ForEach-Object { "$_" })
     $Script:Program = $Name
-    & $Runs[$Script:Programs[$Name]] @list
+    Test-Line $Name $list
+    & $Runs[$Script:Programs[$Name].runs] @list
+}
+
+function Test-Line($Name, $List) {
+    # One of the program's command lines as they are published: every argument, in order.
+    foreach ($line in $Script:Programs[$Name].lines) {
+        if ($line.Count -ne $List.Count) { continue }
+        if (-not @(for ($at = 0; $at -lt $line.Count; $at++) { if ($List[$at] -cnotmatch "^(?:$($line[$at]))\z") { $at } }).Count) { return }
+    }
+    throw "no command line of ${Name}'s in our facts: $($List -join ' ')"
 }
 
 function New-Machine($World) {

@@ -14,6 +14,7 @@ if (-not (Get-RegistryValue $instances 'MSSQLSERVER')) {
     $lines = @(
         '[OPTIONS]', 'ACTION="Install"', 'QUIET="True"', 'IACCEPTSQLSERVERLICENSETERMS="True"', 'UPDATEENABLED="False"',
         'FEATURES=SQLENGINE', 'INSTANCENAME="MSSQLSERVER"', 'SQLSVCSTARTUPTYPE="Automatic"', 'TCPENABLED="1"', 'NPENABLED="0"',
+        'SUPPRESSPRIVACYSTATEMENTNOTICE="True"',
         "SQLSYSADMINACCOUNTS=`"BUILTIN\Administrators`" `"$(Get-Field $topology 'domain')\Domain Admins`"")
     Set-TextFile 'C:\doublehop\ConfigurationFile.ini' (($lines -join "`r`n") + "`r`n") 'ASCII'
     $restart = Install-Program $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini')

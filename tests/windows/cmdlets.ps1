@@ -53,6 +53,8 @@ $Does = @{
 
     'Get-WindowsFeature' = { param($b)
         foreach ($each in $b['Name']) {
+            # Windows would say nothing, and nobody would see that the feature is missing.
+            if ($Script:Facts.features.names -cnotcontains $each) { throw "no feature has the name '$each' in our facts" }
             $state = if ($Script:M.features.ContainsKey($each)) { 'Installed' } else { 'Available' }
             [pscustomobject]@{ Name = $each; InstallState = $state; Installed = $state -eq 'Installed' }
         } }

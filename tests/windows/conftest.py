@@ -100,3 +100,29 @@ def golden(name, text):
     if os.environ.get("DOUBLEHOP_WRITE_GOLDEN") == "1":
         path.write_text(text)
     assert text == path.read_text()
+
+
+def calls(log):
+    """What a run did to its machine: a line for each call that changed something, with its arguments.
+
+    A secret goes by its name in the document, and a text of several lines by their number: the file is in the state.
+    """
+    lines = "".join(f"{_call(each)}\n" for each in log if each["changed"])
+    for label, secret in SECRETS.items():
+        lines = lines.replace(secret, f"<{label}>")
+    return lines
+
+
+def _call(each):
+    given = each["arguments"]
+    if isinstance(given, list):
+        return " ".join([each["command"], *given])
+    return " ".join([each["command"], *(f"-{name} {_word(value)}" for name, value in given.items())])
+
+
+def _word(value):
+    if isinstance(value, list):
+        return ", ".join(map(_word, value))
+    if isinstance(value, dict):
+        return "@{" + "; ".join(f"{key} = {_word(each)}" for key, each in value.items()) + "}"
+    return f"<{len(value.splitlines())} lines>" if "\n" in str(value) else str(value) or "''"

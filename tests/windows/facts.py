@@ -59,7 +59,9 @@ def programs() -> dict[str, Row]:
 
 def published() -> Row:
     """What the model of a machine knows of Windows: its programs' command lines, and the words of files it reads."""
-    return {"programs": programs(), "schema": tomllib.loads((FACTS / "iis.toml").read_text())}
+    read = {name: tomllib.loads((FACTS / f"{file}.toml").read_text())
+            for name, file in (("schema", "iis"), ("features", "features"), ("setup", "sql-setup"), ("request", "certreq"))}
+    return {"programs": programs(), **read}
 
 
 def row_of(rows: list[Row], release: str) -> Row:

@@ -83,6 +83,7 @@ foreach ($job in $plan.jobs) {
         if ($job.from) { Set-State $states[$job.from] } else { New-Machine (ConvertTo-Plain $job.world) }
         if ($job.change) { $m = Copy-State; foreach ($each in $job.change.PSObject.Properties) { $m[$each.Name] = ConvertTo-Plain $each.Value }; Set-State $m }
         if ($job.restart) { Restart-Machine }
+        Set-Secrets $job.document
         Clear-Log
     }
     $go = {

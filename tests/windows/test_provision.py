@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.windows import facts
-from tests.windows.conftest import MACHINES, RELEASE, SECRETS, certificates, golden
+from tests.windows.conftest import MACHINES, RELEASE, SECRETS, calls, certificates, golden
 from tests.windows.facts import SIGNED, WEB
 
 SETUP, BUNDLE = r"C:\doublehop\sql\setup.exe", r"C:\doublehop\dotnet-hosting.exe"
@@ -45,6 +45,7 @@ def test_a_first_run_comes_to_what_the_topology_says(provisioned, machines, name
     assert "error" not in ran, ran
     assert [each["needs"] for each in ran["rounds"]] == ["restart"] * RESTARTS[name] + ["certificate", ""]
     golden(f"{name}.json", _shown(ran["state"]))
+    golden(f"{name}.calls", calls(ran["log"]))
 
     state, own = ran["state"], known[name]
     assert state["computer"]["name"] == own["name"]
@@ -99,6 +100,11 @@ def test_the_answer_file_of_sql_servers_setup(provisioned):
     text = files[r"C:\doublehop\ConfigurationFile.ini"]
     golden("ConfigurationFile.ini", text.replace("\r\n", "\n"))
     assert "PASSWORD" not in text
+    state = provisioned["sql1"]["state"]
+    ((_, instance),) = state["registry"][r"HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL"].items()
+    tcp = rf"HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\{instance['value']}\MSSQLServer\SuperSocketNetLib\Tcp"
+    assert state["registry"][tcp]["Enabled"]["value"] == 1
+    assert state["sql"]["administrators"] == [r"BUILTIN\Administrators", r"DOUBLEHOP\Domain Admins"]
 
 
 CLONED = "S-1-5-21-1-2-3"
@@ -138,6 +144,7 @@ def test_a_machine_with_a_sid_of_its_own_is_left_as_it_is(provisioned):
 
 def test_the_answer_file_has_settings_of_the_reference_alone(on_machines, provisioning):
     ran = on_machines(alone(cloned(provisioning("web1")), "generalize"))["generalize"]
+    assert "error" not in ran, ran
     text = ran["state"]["files"][r"C:\doublehop\unattend.xml"]
     (password,) = set(re.findall(r"<Value>(.+)</Value>", text))
     assert password not in SECRETS.values()
@@ -203,6 +210,18 @@ def test_what_somebody_put_there_is_not_fetched(on_machines, provisioning, name,
 def test_nothing_runs_that_microsoft_did_not_sign(on_machines, provisioning, name, script, web, said):
     ran = on_machines(alone(provisioning(name), script, web=web))[script]
     assert said in ran["error"]
+    assert not [each for each in ran["log"] if each["command"] in facts.programs()]
+
+
+SETUP_PACKAGE = r"C:\doublehop\sql-media\SQLServer2022-DEV-x64-ENU.exe"
+
+
+@pytest.mark.parametrize(("script", "path"), [("sql-media", SETUP_PACKAGE), ("sql-server", SETUP)])
+@pytest.mark.parametrize(("content", "said"), [("whatever", "NotSigned"), ("signed by Mallory: setup", "Valid")])
+def test_what_was_fetched_or_unpacked_is_looked_at_again(on_machines, provisioning, script, path, content, said):
+    """The media's package and the setup inside it: whoever can write there may have been quicker."""
+    ran = on_machines(alone(provisioning("sql1"), script, files={path: content}))[script]
+    assert f"{path} is not a program with Microsoft's signature ({said}); remove it" in ran["error"]
     assert not [each for each in ran["log"] if each["command"] in facts.programs()]
 
 
@@ -289,7 +308,7 @@ def test_a_command_line_that_is_not_published_is_refused(on_machines, provisioni
     ("Rename-Computer -Force", "missing mandatory parameters: NewName"),
     ("Get-NetIPAddress -AddressFamily IPv5", "does not belong to the set"),
     ("Set-DnsClient -InterfaceAlias x -InterfaceIndex 1", "Parameter set cannot be resolved"),
-    ("Set-LocalUser -Name x -Password 'plain'", 'Cannot convert the value of type "System.String" to type "System.Security.SecureString"'),
+    ("Set-LocalUser -Name x -Password 'plain'", 'type "System.String" to type "System.Security.SecureString"'),
 ])
 def test_a_call_that_windows_would_refuse_fails_here(on_machines, provisioning, tmp_path, wrong, said):
     """The stubs bind as the published cmdlets do: a misspelt parameter in the real script, and four other mistakes."""

@@ -303,6 +303,8 @@ $Does = @{
         $own = @($node.SelectNodes('*') | Where-Object { $one = $_; $_.get_Name() -notin 'clear', 'remove' -and (@($keys | ForEach-Object { $one.GetAttribute($_) }) -join ' ') -eq $id })
         if ($own.Count) { $null = $node.RemoveChild($own[0]) }
         else { foreach ($key in $keys) { $node.AppendChild($xml.CreateElement('remove')).SetAttribute($key, $b['AtElement'][$key]) } }
+        # A site that listens nowhere does not run. Whether it does so by itself as soon as it may is not published.
+        if ($filter -match "site\[@name='([^']+)'\]/bindings$" -and -not $node.HasChildNodes) { $Script:M.sites[$Matches[1]] = 'Stopped' }
         Save-Configuration $xml }
     'Clear-WebConfiguration' = { param($b)
         $xml = Get-Configuration

@@ -59,9 +59,9 @@ def programs() -> dict[str, Row]:
 
 def published() -> Row:
     """What the model of a machine knows of Windows: its programs' command lines, and the words of files it reads."""
-    read = {name: tomllib.loads((FACTS / f"{file}.toml").read_text())
-            for name, file in (("schema", "iis"), ("features", "features"), ("setup", "sql-setup"), ("request", "certreq"))}
-    return {"programs": programs(), **read}
+    files = {"schema": "iis", "features": "features", "setup": "sql-setup", "request": "certreq"}
+    return {"programs": programs(),
+            **{name: tomllib.loads((FACTS / f"{file}.toml").read_text()) for name, file in files.items()}}
 
 
 def row_of(rows: list[Row], release: str) -> Row:

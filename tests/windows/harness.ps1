@@ -69,7 +69,7 @@ function Test-EveryStep($Kept, $Go, $End, $PowerLost) {
         if ($PowerLost) { Restart-Machine }
         $run = & $Go
         if ($run.error) { $failed += "after step ${k}: $($run.error) $($run.where)" }
-        elseif ((Get-Text) -cne $End) { $failed += "after step ${k}: another state: $(Get-Text)" }
+        elseif ((Get-Text) -cne $End) { $failed += @{ step = $k; state = Get-State } }
     }
     $failed
 }

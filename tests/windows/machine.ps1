@@ -359,18 +359,23 @@ $Runs = @{
     }
     klist = { @($Script:M.world.klist) }
     netsh = {
-        $at = ("$($args[3])" -split '=', 2)[-1]
+        $told = New-Table
+        foreach ($each in $args) { if ($each -match '^(\w+)=(.+)$') { $told[$Matches[1]] = $Matches[2] } }
+        $at = "$($told.ipport)"
         switch ("$($args[1]) $($args[2])") {
             'show sslcert' {
                 $ports = @(if ($at) { $at } else { $Script:M.sslcert.Keys | Sort-Object }) | Where-Object { $Script:M.sslcert.ContainsKey($_) }
                 if ($at -and -not @($ports).Count) { $global:LASTEXITCODE = 1; return 'The system cannot find the file specified.' }
-                foreach ($each in @($ports)) { ''; "    IP:port                      : $each"; "    Certificate Hash             : $($Script:M.sslcert[$each])" }
+                foreach ($each in @($ports)) {
+                    $one = $Script:M.sslcert[$each]
+                    ''; "    IP:port                      : $each"; "    Certificate Hash             : $($one.hash)"
+                    "    Application ID               : $($one.application)"; "    Certificate Store Name       : $($one.store)"
+                    '    Verify Client Certificate Revocation : Enabled' }
             }
             'add sslcert' {
                 if ($Script:M.sslcert.ContainsKey($at)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 183' }
-                $hash = ("$($args[4])" -split '=', 2)[1]
-                if (-not $Script:M.certificates.My.ContainsKey($hash)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 1312' }
-                $Script:M.sslcert[$at] = $hash; Step
+                if ($told.certstorename -eq 'MY' -and -not $Script:M.certificates.My.ContainsKey($told.certhash)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 1312' }
+                $Script:M.sslcert[$at] = @{ hash = $told.certhash.ToLowerInvariant(); application = $told.appid.ToLowerInvariant(); store = $told.certstorename }; Step
             }
             'delete sslcert' { $Script:M.sslcert.Remove($at); Step }
             'flush logbuffer' { }

@@ -5,11 +5,13 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $before = 'doublehop'
+$kept = 'C:\doublehop\iis-before.json'  # what IIS's own backup does not have: HTTP.sys's certificates and limits
 $root = 'C:\inetpub\doublehop'
 $page = 'C:\doublehop\aspnet\framework'
 $core = 'C:\doublehop\aspnet\core.txt'  # which folder has the page that was brought last
 $dotnet = 'C:\Program Files\dotnet\dotnet.exe'
 $limits = 'HKLM:\SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
+$limitNames = 'MaxFieldLength', 'MaxRequestBytes'
 $usual = 16384
 $application = '{4DC3E181-E14B-4A21-B022-59FC669B0914}'  # IIS's own, in the list that HTTP.sys keeps of certificates
 $where = @{ PSPath = 'MACHINE/WEBROOT/APPHOST' }
@@ -291,6 +293,43 @@ function Set-Section {
     }
 }
 
+function Get-Binding {
+    # The certificate of a port of every address: its hash, whose it is, its store; an empty hash where there is none.
+    param([string]$Port)
+    $shown = "$(Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert', "ipport=0.0.0.0:$Port") -Expected @(0, 1))"
+    $binding = [ordered]@{ port = $Port; hash = ''; application = ''; store = '' }
+    # By their looks, in the order that netsh has them in: the words before them are in the system's language.
+    if ($shown -match ': ([0-9a-f]{40})\b.*?(\{[0-9a-f-]{36}\})[^:]*: (\w+)') {
+        $binding.hash, $binding.application, $binding.store = $Matches[1], $Matches[2], $Matches[3]
+    }
+    $binding
+}
+
+function Set-Binding {
+    # Give a port of every address the certificate of a binding, or none.
+    param([object]$Wanted)
+    $port = $Wanted.port
+    $found = Get-Binding $port
+    if ("$($found.hash) $($found.application) $($found.store)" -eq "$($Wanted.hash) $($Wanted.application) $($Wanted.store)") { return }
+    if ($found.hash) { $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$port") }
+    if ($Wanted.hash) {
+        $null = Invoke-Program 'netsh.exe' @('http', 'add', 'sslcert', "ipport=0.0.0.0:$port", "certhash=$($Wanted.hash)",
+            "appid=$($Wanted.application)", "certstorename=$($Wanted.store)")
+    }
+    Add-Change "$(if ($Wanted.hash) { 'certificate' } else { 'no certificate' }) on port $port"
+}
+
+function Get-Kept {
+    # What HTTP.sys had before the first configuration.
+    ConvertFrom-Json -InputObject (Get-Content -LiteralPath $kept -Raw -Encoding UTF8)
+}
+
+function Set-Kept {
+    # Keep what HTTP.sys had: its limits, and the certificates of the ports that were somebody else's before they were ours.
+    param([object]$Limits, [object[]]$Certificates)
+    Set-TextFile $kept (ConvertTo-Json -InputObject ([ordered]@{ limits = $Limits; certificates = $Certificates }) -Depth 5 -Compress)
+}
+
 function Set-Certificates {
     # Every TLS port of a site has the certificate that the machine took last.
     param([object]$Sites)
@@ -302,12 +341,11 @@ function Set-Certificates {
     if (-not (Test-Path -LiteralPath $taken)) { throw 'this machine has taken no certificate, and a site speaks TLS' }
     $thumbprint = (ConvertFrom-Pem (Get-Content -LiteralPath $taken -Raw -Encoding ASCII)).Thumbprint
     foreach ($port in @($ports)) {
-        $shown = Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert', "ipport=0.0.0.0:$port") -Expected @(0, 1)
-        if ("$shown" -like "*$thumbprint*") { continue }
-        if ($LASTEXITCODE -eq 0) { $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$port") }
-        $null = Invoke-Program 'netsh.exe' @('http', 'add', 'sslcert', "ipport=0.0.0.0:$port", "certhash=$thumbprint",
-            "appid=$application", 'certstorename=MY')
-        Add-Change "certificate on port $port"
+        $were = Get-Kept
+        if (-not @($were.certificates | Where-Object { $_.port -eq $port }).Count) {
+            Set-Kept $were.limits (@($were.certificates) + (Get-Binding $port))
+        }
+        Set-Binding @{ port = $port; hash = $thumbprint; application = $application; store = 'MY' }
     }
 }
 
@@ -338,11 +376,10 @@ function Invoke-Soon {
 }
 
 function Set-Limit {
-    # A limit of HTTP.sys. The usual one is the absence of a value; another counts after the next start.
-    param([string]$Name, [int]$Value)
-    $found = Get-RegistryValue $limits $Name
-    if ($Value -ne $usual) { Set-RegistryValue $limits $Name 'DWord' $Value }
-    elseif ($null -ne $found) {
+    # A limit of HTTP.sys, which counts after the next start. Where there is no value it is the usual one.
+    param([string]$Name, [object]$Value)
+    if ($null -ne $Value) { Set-RegistryValue $limits $Name 'DWord' $Value }
+    elseif ($null -ne (Get-RegistryValue $limits $Name)) {
         Remove-ItemProperty -LiteralPath $limits -Name $Name
         Add-Change "HTTP.sys: $Name as usual"
     }
@@ -354,23 +391,22 @@ function Get-Needs {
 }
 
 if (Get-Field $Document 'undo' $false) {
-    foreach ($name in 'MaxFieldLength', 'MaxRequestBytes') { Set-Limit $name $usual }
+    if (Test-Path -LiteralPath $kept) {
+        $were = Get-Kept
+        foreach ($name in $limitNames) { Set-Limit $name (Get-Field $were.limits $name $null) }
+        foreach ($each in @($were.certificates)) { Set-Binding $each }
+    }
     if (@(Get-WebConfigurationBackup | Where-Object { $_.Name -eq $before }).Count) {
         Restore-WebConfiguration -Name $before
         Remove-WebConfigurationBackup -Name $before
         Add-Change 'IIS as before'
-    }
-    foreach ($line in @(Invoke-Program 'netsh.exe' @('http', 'show', 'sslcert'))) {
-        if ("$line" -match '\s0\.0\.0\.0:(\d+)\s*$' -and $Matches[1] -ne '5986') {
-            $null = Invoke-Program 'netsh.exe' @('http', 'delete', 'sslcert', "ipport=0.0.0.0:$($Matches[1])")
-            Add-Change "no certificate on port $($Matches[1])"
-        }
     }
     if (Test-Path -LiteralPath $root) {
         # A process that is about to end may still hold a file.
         Invoke-Soon { Remove-Item -LiteralPath $root -Recurse -Force }
         Add-Change "no longer: $root"
     }
+    if (Test-Path -LiteralPath $kept) { Remove-Item -LiteralPath $kept }
     Write-Document @{ changed = @($Changes); needs = (Get-Needs) }
     return
 }
@@ -380,8 +416,14 @@ $config = Get-Field $Document 'config'
 $sites = Get-Field $config 'sites'
 $pools = Get-Field $config 'applicationPools'
 
-# What IIS was before the first configuration is kept by IIS itself, under a name of ours.
+# What IIS was before the first configuration is kept by IIS itself, under a name of ours, once the rest is kept.
 if (-not @(Get-WebConfigurationBackup | Where-Object { $_.Name -eq $before }).Count) {
+    $limitsBefore = [ordered]@{}
+    foreach ($name in $limitNames) {
+        $value = Get-RegistryValue $limits $name
+        if ($null -ne $value) { $limitsBefore[$name] = $value }
+    }
+    Set-Kept $limitsBefore @()
     $null = Backup-WebConfiguration -Name $before
     Add-Change 'kept what IIS was'
 }
@@ -422,8 +464,10 @@ foreach ($each in @((Get-HostConfiguration).SelectNodes('/configuration/system.a
     }
 }
 $kernel = Get-Field $config 'httpSys' $null
-Set-Limit 'MaxFieldLength' (Get-Field $kernel 'MaxFieldLength' $usual)
-Set-Limit 'MaxRequestBytes' (Get-Field $kernel 'MaxRequestBytes' $usual)
+foreach ($name in $limitNames) {
+    $value = Get-Field $kernel $name $usual
+    Set-Limit $name $(if ($value -ne $usual) { $value })
+}
 foreach ($name in @(Get-FieldNames $pools)) { Invoke-Soon { Start-Pool $name } }
 foreach ($name in @(Get-FieldNames $sites)) { Invoke-Soon { Start-Site $name } }
 # What services were given, or refused, for another configuration they keep for a quarter of an hour.

@@ -17,6 +17,7 @@ if (-not $id -or (Get-RegistryValue $states 'SQL_Engine_Core_Inst') -ne 1) {
     $lines = @(
         '[OPTIONS]', 'ACTION="Install"', 'QUIET="True"', 'IACCEPTSQLSERVERLICENSETERMS="True"', 'UPDATEENABLED="False"',
         'FEATURES=SQLENGINE', 'INSTANCENAME="MSSQLSERVER"', 'SQLSVCSTARTUPTYPE="Automatic"', 'TCPENABLED="1"', 'NPENABLED="0"',
+        'SUPPRESSPRIVACYSTATEMENTNOTICE="True"',
         "SQLSYSADMINACCOUNTS=`"BUILTIN\Administrators`" `"$(Get-Field $topology 'domain')\Domain Admins`"")
     Set-TextFile 'C:\doublehop\ConfigurationFile.ini' (($lines -join "`r`n") + "`r`n") 'ASCII'
     $restart = Install-AsSystem $setup @('/ConfigurationFile=C:\doublehop\ConfigurationFile.ini') -Minutes 45

@@ -206,6 +206,20 @@ def of_machine(state: dict[str, Any], accounts: dict[str, str]) -> FrontEnd:
     return dataclasses.replace(read_back, applicationPools=named)
 
 
+def ports_of_tls(state: dict[str, Any]) -> set[str]:
+    """The ports at which a site of the machine's speaks TLS."""
+    root = ET.fromstring(state["files"][r"C:\Windows\System32\inetsrv\config\applicationHost.config"])
+    return {each.attrib["bindingInformation"].split(":")[1]
+            for each in root.findall("system.applicationHost/sites/site/bindings/binding[@protocol='https']")}
+
+
+def pools_of(state: dict[str, Any]) -> set[tuple[str | None, str | None]]:
+    """Which runtime each pool loads, and whether it loads its account's profile: what no configuration of ours says."""
+    root = ET.fromstring(state["files"][r"C:\Windows\System32\inetsrv\config\applicationHost.config"])
+    return {(each.get("managedRuntimeVersion"), _found(each, "processModel").get("loadUserProfile"))
+            for each in root.findall("system.applicationHost/applicationPools/add")}
+
+
 def password_of(state: dict[str, Any], pool: str) -> str:
     """A pool's password, which applicationHost.config keeps unreadable; the model's is only wrapped."""
     root = ET.fromstring(state["files"][r"C:\Windows\System32\inetsrv\config\applicationHost.config"])

@@ -60,6 +60,8 @@ $Does = @{
 
     'Get-WindowsFeature' = { param($b)
         foreach ($each in $b['Name']) {
+            # Windows would say nothing, and nobody would see that the feature is missing.
+            if ($Script:Facts.features.names -cnotcontains $each) { throw "no feature has the name '$each' in our facts" }
             $state = if ($Script:M.features.ContainsKey($each)) { 'Installed' } else { 'Available' }
             [pscustomobject]@{ Name = $each; InstallState = $state; Installed = $state -eq 'Installed' }
         } }
@@ -328,6 +330,8 @@ $Does = @{
         $own = @($node.SelectNodes('*') | Where-Object { $one = $_; $_.get_Name() -notin 'clear', 'remove' -and (@($keys | ForEach-Object { $one.GetAttribute($_) }) -join ' ') -eq $id })
         if ($own.Count) { $null = $node.RemoveChild($own[0]) }
         else { foreach ($key in $keys) { $node.AppendChild($xml.CreateElement('remove')).SetAttribute($key, $b['AtElement'][$key]) } }
+        # A site that listens nowhere does not run. Whether it does so by itself as soon as it may is not published.
+        if ($filter -match "site\[@name='([^']+)'\]/bindings$" -and -not $node.HasChildNodes) { $Script:M.sites[$Matches[1]] = 'Stopped' }
         Save-Configuration $xml }
     'Clear-WebConfiguration' = { param($b)
         $xml = Get-Configuration

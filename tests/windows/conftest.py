@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import tomllib
 
 import pytest
 
@@ -50,8 +49,7 @@ def on_machines(pwsh, tmp_path):
     """Run scripts on model machines: jobs in, results by the job's name out. See harness.ps1."""
 
     def run(*jobs, release=RELEASE, rows=None, scripts=LAB / "windows"):
-        plan = {"programs": {name: each["runs"] for name, each in facts.programs().items()},
-                "schema": tomllib.loads((facts.FACTS / "iis.toml").read_text()), "jobs": jobs}
+        plan = {"facts": facts.published(), "jobs": jobs}
         (tmp_path / "stubs.psm1").write_text(facts.stubs(release, rows))
         (tmp_path / "plan.json").write_text(json.dumps(plan))
         done = pwsh("-File", facts.HERE / "harness.ps1", "-Stubs", tmp_path / "stubs.psm1", "-PlanPath",
@@ -102,3 +100,29 @@ def golden(name, text):
     if os.environ.get("DOUBLEHOP_WRITE_GOLDEN") == "1":
         path.write_text(text)
     assert text == path.read_text()
+
+
+def calls(log):
+    """What a run did to its machine: a line for each call that changed something, with its arguments.
+
+    A secret goes by its name in the document, and a text of several lines by their number: the file is in the state.
+    """
+    lines = "".join(f"{_call(each)}\n" for each in log if each["changed"])
+    for label, secret in SECRETS.items():
+        lines = lines.replace(secret, f"<{label}>")
+    return lines
+
+
+def _call(each):
+    given = each["arguments"]
+    if isinstance(given, list):
+        return " ".join([each["command"], *given])
+    return " ".join([each["command"], *(f"-{name} {_word(value)}" for name, value in given.items())])
+
+
+def _word(value):
+    if isinstance(value, list):
+        return ", ".join(map(_word, value))
+    if isinstance(value, dict):
+        return "@{" + "; ".join(f"{key} = {_word(each)}" for key, each in value.items()) + "}"
+    return f"<{len(value.splitlines())} lines>" if "\n" in str(value) else str(value) or "''"

@@ -21,8 +21,8 @@ COMMON = {"Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction
 RELEASES = ("server2019", "server2022", "server2025")
 TYPES = {
     "SwitchParameter": "switch", "String": "string", "Boolean": "bool", "SecureString": "securestring",
-    "PSCredential": "pscredential", "Int16": "int16", "Int32": "int", "Int64": "long", "UInt16": "uint16",
-    "UInt32": "uint32",
+    "Security.SecureString": "securestring", "PSCredential": "pscredential", "Int16": "int16", "Int32": "int",
+    "Int64": "long", "UInt16": "uint16", "UInt32": "uint32",
     "Byte": "byte", "DateTime": "datetime", "TimeSpan": "timespan", "Hashtable": "hashtable",
     "Collections.Hashtable": "hashtable", "Collections.IDictionary": "System.Collections.IDictionary",
     "Version": "version", "ScriptBlock": "scriptblock", "IPAddress": "ipaddress", "Object": "object",
@@ -53,8 +53,15 @@ def cmdlets() -> dict[str, list[Row]]:
 
 
 def programs() -> dict[str, Row]:
-    """Every program that the scripts run, with the arguments it takes and where that is published."""
+    """Every program that the scripts run, with the command lines that they use and where these are published."""
     return tomllib.loads((FACTS / "programs.toml").read_text())
+
+
+def published() -> Row:
+    """What the model of a machine knows of Windows: its programs' command lines, and the words of files it reads."""
+    files = {"schema": "iis", "features": "features", "setup": "sql-setup", "request": "certreq"}
+    return {"programs": programs(),
+            **{name: tomllib.loads((FACTS / f"{file}.toml").read_text()) for name, file in files.items()}}
 
 
 def row_of(rows: list[Row], release: str) -> Row:

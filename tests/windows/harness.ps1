@@ -15,7 +15,8 @@ function ConvertTo-Plain($Value) {
     if ($Value -is [Collections.IList]) { return , @(foreach ($each in $Value) { ConvertTo-Plain $each }) }
     $Value
 }
-$programs = ConvertTo-Plain $plan.programs
+$facts = ConvertTo-Plain $plan.facts
+$programs = $facts.programs
 # Programs are functions here; one that is called by its path is found nowhere, and that leads to the model too.
 foreach ($name in $programs.Keys) {
     if ($name -notlike '*\*') { $null = New-Item -Path "function:global:$name" -Value ([scriptblock]::Create("Invoke-StubProgram '$name' `$args")) }
@@ -28,7 +29,7 @@ $ExecutionContext.InvokeCommand.CommandNotFoundAction = {
     }
 }
 Import-Module $Stubs -DisableNameChecking
-Set-Facts (ConvertTo-Plain $plan.schema) $programs
+Set-Facts $facts
 function Get-Text { ConvertTo-Json -InputObject (Get-State) -Depth 12 -Compress }
 
 function Invoke-Script($Name, $Document) {
@@ -68,7 +69,7 @@ function Test-EveryStep($Kept, $Go, $End, $PowerLost) {
         if ($PowerLost) { Restart-Machine }
         $run = & $Go
         if ($run.error) { $failed += "after step ${k}: $($run.error) $($run.where)" }
-        elseif ((Get-Text) -cne $End) { $failed += "after step ${k}: another state: $(Get-Text)" }
+        elseif ((Get-Text) -cne $End) { $failed += @{ step = $k; state = Get-State } }
     }
     $failed
 }
@@ -82,6 +83,7 @@ foreach ($job in $plan.jobs) {
         if ($job.from) { Set-State $states[$job.from] } else { New-Machine (ConvertTo-Plain $job.world) }
         if ($job.change) { $m = Copy-State; foreach ($each in $job.change.PSObject.Properties) { $m[$each.Name] = ConvertTo-Plain $each.Value }; Set-State $m }
         if ($job.restart) { Restart-Machine }
+        Set-Secrets $job.document
         Clear-Log
     }
     $go = {

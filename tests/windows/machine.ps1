@@ -8,8 +8,10 @@ $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
 $Script:Kept = $null
 $Script:Starting = 0
+$Script:Facts = @{}
 $Script:Schema = @{}
 $Script:Programs = @{}
+$Script:Secrets = @{}
 # One key for every request: what is asked for makes two requests differ, not the numbers that were drawn for them.
 $Script:Key = [Security.Cryptography.RSA]::Create(2048)
 
@@ -47,10 +49,11 @@ function Clear-Log { $Script:Log.Clear(); $Script:Steps = 0; $Script:Kept = $nul
 function Start-Keeping { $Script:Kept = New-Object System.Collections.ArrayList }
 function Get-Kept { , $Script:Kept }
 function Get-Steps { $Script:Steps }
-function Set-Facts($Schema, $Programs) { $Script:Schema = $Schema; $Script:Programs = $Programs }
+function Set-Facts($Facts) { $Script:Facts = $Facts; $Script:Schema = $Facts.schema; $Script:Programs = $Facts.programs }
 
 function Step {
     $Script:Steps++
+    if ($Script:Log.Count) { $Script:Log[-1].changed = $true }
     if ($null -ne $Script:Kept) { $null = $Script:Kept.Add((Copy-Deep $Script:M)) }
 }
 
@@ -60,11 +63,24 @@ function Get-Told($Bound) {
     $told
 }
 
+function Set-Secrets($Document) {
+    # The secrets of a document by what they are, since a log tells them by their names in it.
+    $Script:Secrets = @{}
+    if ($null -eq $Document -or -not $Document.PSObject.Properties['secrets']) { return }
+    foreach ($each in $Document.secrets.PSObject.Properties) { $Script:Secrets["$($each.Value)"] = $each.Name }
+}
+
+function Get-Label($Secret) {
+    $text = (New-Object pscredential 'x', $Secret).GetNetworkCredential().Password
+    if ($Script:Secrets.ContainsKey($text)) { "<$($Script:Secrets[$text])>" } else { '<a secret of nobody''s>' }
+}
+
 function Get-Plain($Value) {
     if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string] -or $Value.GetType().IsPrimitive) { return $Value }
     if ($Value -is [System.Management.Automation.SwitchParameter]) { return [bool]$Value }
-    if ($Value -is [securestring]) { return 'a secret' }
-    if ($Value -is [pscredential]) { return "$($Value.UserName) with a secret" }
+    if ($Value -is [securestring]) { return Get-Label $Value }
+    if ($Value -is [pscredential]) { return "$($Value.UserName) with $(Get-Label $Value.Password)" }
+    if ($Value -is [datetime]) { return "$([Math]::Round(($Value - (Get-Date)).TotalHours)) hours from now" }
     if ($Value -is [System.Collections.IDictionary]) {
         $told = New-Object System.Collections.Specialized.OrderedDictionary
         foreach ($key in @($Value.Keys | Sort-Object)) { $told["$key"] = Get-Plain $Value[$key] }
@@ -75,17 +91,42 @@ function Get-Plain($Value) {
 }
 
 function Invoke-Stub($Name, $Bound) {
-    $null = $Script:Log.Add(@{ command = $Name; arguments = (Get-Told $Bound) })
+    $null = $Script:Log.Add(@{ command = $Name; arguments = (Get-Told $Bound); changed = $false })
     if (-not $Does.ContainsKey($Name)) { throw "the model of a machine does not know $Name" }
     & $Does[$Name] $Bound
 }
 
 function Invoke-StubProgram($Name, $Arguments) {
-    $null = $Script:Log.Add(@{ command = $Name; arguments = @($Arguments | ForEach-Object { "$_" }) })
+    $null = $Script:Log.Add(@{ command = $Name; arguments = @($Arguments | ForEach-Object { "$_" }); changed = $false })
     $global:LASTEXITCODE = 0
     $list = @($Arguments | ForEach-Object { "$_" })
     $Script:Program = $Name
-    & $Runs[$Script:Programs[$Name]] @list
+    Test-Line $Name $list
+    & $Runs[$Script:Programs[$Name].runs] @list
+}
+
+function Test-Line($Name, $List) {
+    # One of the program's command lines as they are published: every argument, in order.
+    foreach ($line in $Script:Programs[$Name].lines) {
+        if ($line.Count -ne $List.Count) { continue }
+        if (-not @(for ($at = 0; $at -lt $line.Count; $at++) { if ($List[$at] -cnotmatch "^(?:$($line[$at]))\z") { $at } }).Count) { return }
+    }
+    throw "no command line of ${Name}'s in our facts: $($List -join ' ')"
+}
+
+function Read-Settings($Text, $Known) {
+    # What a file of settings says, by section/key; nothing is in it that nobody published, and what has to be there is.
+    $told = New-Table
+    foreach ($line in @($Text -split "`r`n" | Where-Object { $_ -and $_ -notlike ';*' })) {
+        if ($line -match '^\[(\w+)\]$') { $section = $Matches[1]; continue }
+        $key, $value = @($line -split '=', 2 | ForEach-Object { $_.Trim() })
+        $keys = $Known.sections[$section]
+        if ($null -eq $keys -or -not $keys.ContainsKey($key)) { throw "[$section] has no '$key' in our facts" }
+        if ($value -cnotmatch "^(?:$($keys[$key]))\z") { throw "[$section] $key is $($keys[$key]), not $value" }
+        $told["$section/$key"] = $value.Trim('"')
+    }
+    foreach ($each in $Known.required) { if (-not $told.ContainsKey($each)) { throw "nothing says $each" } }
+    $told
 }
 
 function New-Machine($World) {
@@ -155,9 +196,13 @@ function Restart-Machine {
         foreach ($each in $Script:M.adapters.Values) { $each.servers = @() }
         $Script:M.adapters.'Ethernet 2'.address = '169.254.7.7'
     }
-    # Windows 11 turns Credential Guard on by itself unless it is told not to.
+    # Windows 11 turns Credential Guard on by itself unless it is told not to; where it is told to, it wants what it runs in.
     $flags = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\Lsa']
-    if ($null -ne $flags -and $flags.ContainsKey('LsaCfgFlags')) { $c.guard = $flags.LsaCfgFlags.value -ne 0 }
+    $inside = $Script:M.registry['HKLM:\SYSTEM\CurrentControlSet\Control\DeviceGuard']
+    if ($null -ne $flags -and $flags.ContainsKey('LsaCfgFlags')) {
+        $c.guard = $flags.LsaCfgFlags.value -in 1, 2 -and $null -ne $inside -and
+            $inside.EnableVirtualizationBasedSecurity.value -eq 1 -and $inside.RequirePlatformSecurityFeatures.value -in 1, 3
+    }
 }
 
 function Split-Key($Path) { $Path.TrimEnd('\') }
@@ -289,9 +334,8 @@ $Runs = @{
     certreq = {
         if ($args[0] -eq '-new') {
             $inf = $Script:M.files[$args[4]]
-            if ($inf -notmatch '(?m)^Subject = "CN=(\S+)"\r$') { $global:LASTEXITCODE = 1; return 'no subject' }
             $asked = [Security.Cryptography.X509Certificates.CertificateRequest]::new(
-                "CN=$($Matches[1])", $Script:Key,
+                (Read-Settings $inf $Script:Facts.request).'NewRequest/Subject', $Script:Key,
                 [Security.Cryptography.HashAlgorithmName]::SHA256, [Security.Cryptography.RSASignaturePadding]::Pkcs1)
             $names = [Security.Cryptography.X509Certificates.SubjectAlternativeNameBuilder]::new()
             foreach ($each in [regex]::Matches($inf, '(?m)^_continue_ = "dns=([^"&]+)&?"\r$')) { $names.AddDnsName($each.Groups[1].Value) }
@@ -327,18 +371,23 @@ $Runs = @{
         @($Script:M.world.klist[$args[$at + 1]])
     }
     netsh = {
-        $at = ("$($args[3])" -split '=', 2)[-1]
+        $told = New-Table
+        foreach ($each in $args) { if ($each -match '^(\w+)=(.+)$') { $told[$Matches[1]] = $Matches[2] } }
+        $at = "$($told.ipport)"
         switch ("$($args[1]) $($args[2])") {
             'show sslcert' {
                 $ports = @(if ($at) { $at } else { $Script:M.sslcert.Keys | Sort-Object }) | Where-Object { $Script:M.sslcert.ContainsKey($_) }
                 if ($at -and -not @($ports).Count) { $global:LASTEXITCODE = 1; return 'The system cannot find the file specified.' }
-                foreach ($each in @($ports)) { ''; "    IP:port                      : $each"; "    Certificate Hash             : $($Script:M.sslcert[$each])" }
+                foreach ($each in @($ports)) {
+                    $one = $Script:M.sslcert[$each]
+                    ''; "    IP:port                      : $each"; "    Certificate Hash             : $($one.hash)"
+                    "    Application ID               : $($one.application)"; "    Certificate Store Name       : $($one.store)"
+                    '    Verify Client Certificate Revocation : Enabled' }
             }
             'add sslcert' {
                 if ($Script:M.sslcert.ContainsKey($at)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 183' }
-                $hash = ("$($args[4])" -split '=', 2)[1]
-                if (-not $Script:M.certificates.My.ContainsKey($hash)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 1312' }
-                $Script:M.sslcert[$at] = $hash; Step
+                if ($told.certstorename -eq 'MY' -and -not $Script:M.certificates.My.ContainsKey($told.certhash)) { $global:LASTEXITCODE = 1; return 'SSL Certificate add failed, Error: 1312' }
+                $Script:M.sslcert[$at] = @{ hash = $told.certhash.ToLowerInvariant(); application = $told.appid.ToLowerInvariant(); store = $told.certstorename }; Step
             }
             'delete sslcert' { $Script:M.sslcert.Remove($at); Step }
             'flush logbuffer' { }
@@ -377,15 +426,24 @@ $Runs = @{
     }
     setup = {
         if (-not $Script:M.files.ContainsKey($Script:Program)) { $global:LASTEXITCODE = 1; return 'no such program' }
-        $Script:M.registry['HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL'] = New-Table
-        $states = 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\ConfigurationState'
-        Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL' 'MSSQLSERVER' 'String' 'MSSQL16.MSSQLSERVER'
-        Set-Value $states 'SQL_Engine_Core_Inst' 'DWord' 2
-        Step
-        Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.MSSQLSERVER\MSSQLServer\SuperSocketNetLib\Tcp\IPAll' 'TcpDynamicPorts' 'String' '49172'
-        $Script:M.services.MSSQLSERVER = @{ status = 'Running' }
-        $Script:M.sql.account = 'NT Service\MSSQLSERVER'
-        Set-Value $states 'SQL_Engine_Core_Inst' 'DWord' 1
+        $told = Read-Settings $Script:M.files["$($args[0])".Substring('/ConfigurationFile='.Length)] $Script:Facts.setup
+        if (@($told.'OPTIONS/FEATURES' -split ',' | Where-Object { $_ -in 'SQL', 'SQLENGINE' }).Count) {
+            $instance = $told.'OPTIONS/INSTANCENAME'
+            $service = if ($instance -eq 'MSSQLSERVER') { $instance } else { "MSSQL`$$instance" }
+            $own = "HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\MSSQL16.$instance"
+            $tcp = "$own\MSSQLServer\SuperSocketNetLib\Tcp"
+            # The instance has its name long before setup is done with it.
+            Set-Value 'HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL' $instance 'String' "MSSQL16.$instance"
+            Set-Value "$own\ConfigurationState" 'SQL_Engine_Core_Inst' 'DWord' 2
+            Step
+            # The port is no parameter of setup's: it may be any, and the protocol is off where nothing is said.
+            Set-Value $tcp 'Enabled' 'DWord' ([int]"0$($told.'OPTIONS/TCPENABLED')")
+            Set-Value "$tcp\IPAll" 'TcpDynamicPorts' 'String' '49172'
+            $Script:M.services[$service] = @{ status = 'Running' }
+            $Script:M.sql.account = "NT Service\$service"
+            $Script:M.sql.administrators = @($told.'OPTIONS/SQLSYSADMINACCOUNTS' -split '" "')
+            Set-Value "$own\ConfigurationState" 'SQL_Engine_Core_Inst' 'DWord' 1
+        }
         Step
     }
     bundle = { Write-File 'C:\Program Files\IIS\Asp.Net Core Module\V2\aspnetcorev2.dll' 'a module'; Step; $global:LASTEXITCODE = 3010 }

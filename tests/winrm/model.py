@@ -6,9 +6,7 @@ after.
 
 import json
 import subprocess
-import tomllib
 
-from doublehop.data import FIXTURES
 from doublehop.model import Role
 from tests.windows import facts
 
@@ -30,8 +28,9 @@ function ConvertTo-Plain($Value) {
     $Value
 }
 function Read-Plain($Path) { ConvertTo-Plain (ConvertFrom-Json ([IO.File]::ReadAllText($Path))) }
-$programs = Read-Plain 'FOLDER/programs.json'
-Set-Facts (Read-Plain 'FOLDER/schema.json') $programs
+$facts = Read-Plain 'FOLDER/facts.json'
+$programs = $facts.programs
+Set-Facts $facts
 $ExecutionContext.InvokeCommand.CommandNotFoundAction = {
     param($name, $found)
     if ($programs.ContainsKey($name)) {
@@ -55,8 +54,7 @@ class Windows:
         self._pwsh, self._folder = pwsh, folder
         folder.mkdir()
         (folder / "stubs.psm1").write_text(facts.stubs(RELEASE))
-        self._write("programs.json", {name: each["runs"] for name, each in facts.programs().items()})
-        self._write("schema.json", tomllib.loads((FIXTURES / "windows" / "iis.toml").read_text()))
+        self._write("facts.json", facts.published())
         self._world = {"role": KINDS.get(spec.role, SERVER), "address": str(spec.address), "setup": {}, "events": [],
                        "files": {}, "web": facts.WEB}
         self.begin_with()

@@ -35,7 +35,7 @@ class Departure:
     __pydantic_config__ = STRICT
 
     setting: str = ""
-    counts_as: bool | tuple[str, ...] = ()
+    counts_as: bool | str | tuple[str, ...] = ()
     front_end_errors: Mapping[str, str] = field(default_factory=dict)
     database_errors: Mapping[str, str] = field(default_factory=dict)
     scenarios: tuple[str, ...]

@@ -96,7 +96,7 @@ function Get-CoreWebConfig {
     if (-not ($Impersonate -is [bool])) { throw 'ASP.NET Core has no <identity>: a page acts as its caller or as its process' }
     $folder = (Get-Content -LiteralPath $core -Raw -Encoding UTF8).Trim()
     $file = [xml](Get-Content -LiteralPath "$folder\web.config" -Raw -Encoding UTF8)
-    $module = $file.SelectSingleNode('/configuration/system.webServer/aspNetCore')
+    $module = $file.SelectSingleNode('/configuration/location/system.webServer/aspNetCore')
     $module.SetAttribute('processPath', $dotnet)
     $module.SetAttribute('arguments', "$folder\whoami.dll")
     $told = Get-BackEnds

@@ -53,6 +53,7 @@ def run(kestrel, request, settle):
 @pytest.mark.parametrize("scenario", RUN, ids=lambda each: each.id)
 def test_a_scenario_ends_on_kestrel_as_on_the_reference(scenario, run, lab_session):
     """As published, but for what departs; and what both front ends say of themselves differs in nothing else."""
+    assert lab_session.kind.name == "reference"
     observation, reference = run(scenario), lab_session.run(scenario)
     assert reference.verdict.kind is VerdictKind.AGREED, reference.verdict
     if observation.client.status == 200:

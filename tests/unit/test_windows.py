@@ -5,6 +5,7 @@ import dataclasses
 from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -285,3 +286,15 @@ def test_the_windows_page_says_how_many_scenarios_there_are(topology, kind, word
     text = (LAB.parent / "docs" / "windows.md").read_text()
     assert f"{len(able)} {words}" in text
     assert f"of the catalogue's {len(scenarios)} scenarios" in text
+
+
+@pytest.mark.parametrize("page", ["framework", "core"])
+def test_a_page_can_be_in_an_application_inside_another_one(page):
+    """Which inherits its handlers, unless it is told not to, and IIS takes no second one of a name (error 500.19)."""
+    file = ElementTree.parse(LAB / "aspnet" / page / "web.config").getroot()
+    inherited = file.find("system.webServer/handlers")
+    alone = file.find("location[@inheritInChildApplications='false']/system.webServer/handlers/add")
+    assert (inherited is None) == (alone is not None)
+    if inherited is not None:
+        removed = {each.get("name") for each in inherited.findall("remove")}
+        assert {each.get("name") for each in inherited.findall("add")} <= removed

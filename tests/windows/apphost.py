@@ -231,7 +231,7 @@ def password_of(state: dict[str, Any], pool: str) -> str:
 
 def told_core(file: ET.Element) -> dict[str, Any]:
     """What a page of ASP.NET Core is told in its environment, as `lab/aspnet/core` reads it; nothing for others."""
-    told = file.find("system.webServer/aspNetCore/environmentVariables/environmentVariable[@name='WHOAMI']")
+    told = file.find("location/system.webServer/aspNetCore/environmentVariables/environmentVariable[@name='WHOAMI']")
     found: dict[str, Any] = json.loads(told.attrib["value"]) if told is not None else {}
     return found
 

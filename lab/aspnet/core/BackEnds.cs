@@ -43,8 +43,7 @@ public sealed class BackEnds(Settings settings)
             };
         }
         catch (Exception failure) when (failure is NpgsqlException or SqlException or HttpRequestException or IOException
-                                            or TimeoutException or Win32Exception or UnauthorizedAccessException
-                                            or TaskCanceledException)
+                                            or TaskCanceledException or SystemException)
         {
             return Alone(Refused(failure, mark));
         }
@@ -65,9 +64,8 @@ public sealed class BackEnds(Settings settings)
         if (chain.OfType<Win32Exception>().Select(each => Sspi.GetValueOrDefault(unchecked((uint)each.NativeErrorCode)))
                 .FirstOrDefault(each => each is not null) is { } sspi)
             return Seen.Failed(sspi, words);
-        if (chain.OfType<SqlException>().FirstOrDefault() is { Class: > 0, Number: > 0 } told)
-            return Seen.Failed(told.Number == 18456 ? "LOGIN_FAILED" : told.Class >= 20 ? Unreachable : $"SQL_{told.Number}",
-                               words);
+        if (chain.OfType<SqlException>().FirstOrDefault() is { Class: > 0 } told)
+            return Seen.Failed(OfSqlServer(told), words);
         if (trace.RefusedTicket(mark) is { } refusal)
             return Seen.Failed(refusal.Name, refusal.Native);
         if (chain.Any(each => each is SocketException or TimeoutException))
@@ -77,6 +75,15 @@ public sealed class BackEnds(Settings settings)
             return Seen.Failed(nameof(NegotiateAuthenticationStatusCode.GenericFailure), words);
         return Seen.Failed(Named(words) ?? failure.GetType().Name, words);
     }
+
+    /// <summary>The driver tells what SSPI refused in words alone ("... Cannot generate SSPI context."); -2 took too long.</summary>
+    private static string OfSqlServer(SqlException told) => told switch
+    {
+        { Number: 18456 } => "LOGIN_FAILED",
+        { Number: 0, Class: 11 } => "CANNOT_GENERATE_SSPI_CONTEXT",
+        { Class: >= 20 } or { Number: -2 } => Unreachable,
+        _ => $"SQL_{told.Number}",
+    };
 
     private string? Named(string words) =>
         settings.LoginErrors.FirstOrDefault(each => words.Contains(each.Key)).Value;

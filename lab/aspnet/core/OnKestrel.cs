@@ -101,7 +101,7 @@ public sealed class OnKestrel : IAsyncDisposable
             context.Response.StatusCode = StatusCodes.Status501NotImplemented;
             return new { error = "new WindowsIdentity(upn) is Windows's alone" };
         }
-        return await Page.Whoami(leg.Caller ?? Caller.Anonymous, settings.Account, settings.Account, asked, backEnds,
+        return await Page.Whoami(leg.Caller ?? Caller.Anonymous, settings.Account, () => settings.Account, asked, backEnds,
                                  work => work());
     }
 

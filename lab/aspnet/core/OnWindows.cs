@@ -55,16 +55,31 @@ public static class OnWindows
         {
             var seen = asked.Select(each => each.Split('.', 2)[0]).Distinct().ToDictionary(each => each, _ => refusal);
             await context.Response.WriteAsJsonAsync(
-                Page.Answer(CallerOf(context, identity), pool.Name, actAs, seen), Settings.Words);
+                Page.Answer(CallerOf(context, identity), OnTheNetwork(pool.Name), actAs, seen), Settings.Words);
             return;
         }
         var acting = made ?? (settings.Impersonate && identity is { IsAuthenticated: true } ? identity : null);
-        var thread = acting?.Name ?? pool.Name;
         Func<Func<Task>, Task> go = acting is null
             ? work => work() : work => WindowsIdentity.RunImpersonatedAsync(acting.AccessToken, work);
         await context.Response.WriteAsJsonAsync(
-            await Page.Whoami(CallerOf(context, identity), pool.Name, thread, asked, backEnds, go), Settings.Words);
+            await Page.Whoami(CallerOf(context, identity), OnTheNetwork(pool.Name), Itself, asked, backEnds, go), Settings.Words);
     }
+
+    /// <summary>Who this thread is.</summary>
+    private static string Itself()
+    {
+        using var current = WindowsIdentity.GetCurrent();
+        return OnTheNetwork(current.Name);
+    }
+
+    /// <summary>Who an account of this machine is to others: what is built in goes out as the computer, or as nobody.</summary>
+    private static string OnTheNetwork(string name) => name switch
+    {
+        @"NT AUTHORITY\LOCAL SERVICE" => "",
+        @"NT AUTHORITY\SYSTEM" or @"NT AUTHORITY\NETWORK SERVICE" => $"{Environment.MachineName}$",
+        _ when name.StartsWith(@"IIS APPPOOL\", StringComparison.OrdinalIgnoreCase) => $"{Environment.MachineName}$",
+        _ => name,
+    };
 
     private static WindowsIdentity? Made(string upn, out Seen? refusal)
     {
@@ -89,9 +104,15 @@ public static class OnWindows
         var token = new byte[text.Length];
         var mechanism = Convert.TryFromBase64String(text, token, out var size) && size > 0 && scheme != "Basic"
             ? Caller.MechanismOf(token.AsSpan(0, size)) : "";
-        // A WindowsIdentity names the package of its logon session; by HTTP.sys that is Negotiate where LSA did not say.
+        // IIS and HTTP.sys say Negotiate for either, and hand over a token that has no level until somebody acts with it.
+        var (package, level) = WindowsIdentity.RunImpersonated(identity.AccessToken, () =>
+        {
+            using var current = WindowsIdentity.GetCurrent();
+            return (current.AuthenticationType, current.ImpersonationLevel);
+        });
         var type = identity.AuthenticationType is "Kerberos" or "NTLM" or "Basic" ? identity.AuthenticationType
-            : mechanism is "NTLM" ? "NTLM" : "Kerberos";
-        return new Caller(type, mechanism, identity.Name, Caller.Word(identity.ImpersonationLevel));
+            : size > 0 ? Caller.IsNtlm(token.AsSpan(0, size)) ? "NTLM" : "Kerberos"
+            : package is "NTLM" ? "NTLM" : "Kerberos";
+        return new Caller(type, mechanism, identity.Name, Caller.Word(level));
     }
 }

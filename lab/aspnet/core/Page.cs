@@ -19,6 +19,9 @@ public sealed record Caller(string Scheme, string Mechanism, string Principal, s
         _ => "",
     };
 
+    /// <summary>Whether NTLM's signature is in a token, also where SPNEGO is around it.</summary>
+    public static bool IsNtlm(ReadOnlySpan<byte> token) => token.IndexOf("NTLMSSP\0"u8) >= 0;
+
     /// <summary>Which mechanism a token is of: its first object identifier, or NTLM's signature.</summary>
     public static string MechanismOf(ReadOnlySpan<byte> token)
     {
@@ -44,13 +47,15 @@ public sealed record Seen
 
 public static class Page
 {
-    /// <summary>`go` runs its argument as whoever the thread is to be, and `thread` is who that is.</summary>
-    public static async Task<object> Whoami(Caller caller, string pool, string thread, string[] asked, BackEnds backEnds,
+    /// <summary>`go` runs its argument as whoever the thread is to be; `itself` says there who that is.</summary>
+    public static async Task<object> Whoami(Caller caller, string pool, Func<string> itself, string[] asked, BackEnds backEnds,
                                             Func<Func<Task>, Task> go)
     {
         var seen = new SortedDictionary<string, Seen>(StringComparer.Ordinal);
+        var thread = "";
         await go(async () =>
         {
+            thread = itself();
             foreach (var group in asked.GroupBy(each => each.Split('.', 2)[0]))
             {
                 var behind = group.Where(each => each.Contains('.')).Select(each => each.Split('.', 2)[1]).ToArray();

@@ -122,8 +122,11 @@ namespace Whoami
         {
             if (failure.Number == LoginFailed)
                 return "LOGIN_FAILED";
-            // Class 20 is a connection that did not come about; whether SSPI or the network was why, the inner error says.
-            return OfWindows(failure) ?? (failure.Class >= 20 ? Unreachable : "SQL_" + failure.Number);
+            // The driver tells what SSPI refused in words alone: "... Cannot generate SSPI context."
+            if (failure.Number == 0 && failure.Class == 11)
+                return "CANNOT_GENERATE_SSPI_CONTEXT";
+            // Class 20 is a connection that did not come about, and -2 one that took too long.
+            return OfWindows(failure) ?? (failure.Class >= 20 || failure.Number == -2 ? Unreachable : "SQL_" + failure.Number);
         }
 
         /// <summary>A file server says who is connected by whom it makes the owner of a new file.</summary>
@@ -143,6 +146,7 @@ namespace Whoami
             var request = (HttpWebRequest)WebRequest.Create(url + "?back_ends=" + string.Join(",", behind));
             request.UseDefaultCredentials = true;
             request.Timeout = Milliseconds;
+            request.Proxy = null;
             // On Mono the property is not there to be set, and nothing could be delegated.
             if (Environment.OSVersion.Platform == PlatformID.Win32NT)
                 request.ImpersonationLevel = TokenImpersonationLevel.Delegation;
@@ -164,7 +168,9 @@ namespace Whoami
             var response = failure.Response as HttpWebResponse;
             if (response == null)
                 return OfWindows(failure) ?? Unreachable;
-            var status = (int)response.StatusCode;
+            int status;
+            using (response)
+                status = (int)response.StatusCode;
             return status >= 500 ? Unreachable : "HTTP_" + status;
         }
 

@@ -36,7 +36,7 @@ namespace Whoami
             var thread = "";
             Action work = delegate
             {
-                thread = WindowsIdentity.GetCurrent().Name;
+                thread = Caller.OnTheNetwork(WindowsIdentity.GetCurrent().Name);
                 BackEnds.Ask(asked, seen);
             };
             var actAs = context.Request.QueryString["act_as"];
@@ -48,7 +48,7 @@ namespace Whoami
             Write(context, new Dictionary<string, object>
             {
                 { "scheme", caller.Scheme }, { "mechanism", caller.Mechanism }, { "user", caller.User },
-                { "level", caller.Level }, { "thread", thread }, { "pool", Pool() }, { "back_ends", seen },
+                { "level", caller.Level }, { "thread", thread }, { "pool", Caller.OnTheNetwork(Pool()) }, { "back_ends", seen },
             });
         }
 

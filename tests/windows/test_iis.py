@@ -124,6 +124,7 @@ def test_iis_comes_to_what_every_configuration_of_the_catalogue_says(on_machines
 def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(configured, configurations, name):
     ran = configured({name: configurations[name]}, loop=True, undo={"undo": True})[name]
     assert ran["loop"]["steps"] >= 15
+    assert _read(ran, configurations[name]) == _wanted(configurations[name])
     assert not [each for each in ran["loop"]["failed"] if _differs(each, ran, configurations[name])]
     assert (ran["undo"]["steps"] >= 3, ran["undo"]["same"], ran["undo"]["failed"]) == (True, True, [])
 

@@ -15,11 +15,25 @@ OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScript
        "$Action"}
 """What is called by a variable: each other, a program of the table (`Invoke-Program`), a block of the same script."""
 TYPES = {
-    "bool", "Console", "Convert", "datetime", "Globalization.CultureInfo", "guid", "Math", "Net.ServicePointManager",
-    "System.Net.AuthenticationManager", "System.Net.CredentialCache", "System.Net.Dns",
-    "System.Net.WebException", "System.Net.WebRequest",
+    "Console", "Convert", "Globalization.CultureInfo", "Math", "Net.ServicePointManager", "PSObject",
+    "System.Collections.ArrayList", "System.IO.StreamReader", "System.Management.Automation.PSCredential",
+    "System.Net.AuthenticationManager", "System.Net.CredentialCache", "System.Net.Dns", "System.Net.HttpWebRequest",
+    "System.Net.HttpWebResponse", "System.Net.WebException", "System.Net.WebRequest",
+    "System.Security.Cryptography.X509Certificates.X509Certificate2",
+    "System.Security.Principal.TokenImpersonationLevel", "System.Xml.XmlElement", "bool", "byte", "datetime",
+    "guid", "hashtable", "int", "int[]", "object", "object[]", "ordered", "pscustomobject", "scriptblock", "string",
+    "string[]", "uri", "xml",
 }
-"""The .NET types used by name: none writes anywhere, so that whatever changes a machine is a cmdlet or a program."""
+"""The .NET types that are named, cast to or made: of .NET Framework 4.8, and none writes anywhere, so that whatever
+changes a machine is a cmdlet or a program."""
+MEMBERS = {
+    "Console::Error", "Console::In", "Convert::FromBase64String", "Globalization.CultureInfo::InvariantCulture",
+    "Math::Min", "Net.ServicePointManager::SecurityProtocol",
+    "System.Net.AuthenticationManager::CustomTargetNameDictionary",
+    "System.Net.CredentialCache::DefaultNetworkCredentials", "System.Net.Dns::GetHostEntry",
+    "System.Net.WebRequest::Create", "datetime::Parse", "guid::NewGuid",
+}
+"""Their own members that are used."""
 
 
 _read: dict[Path, Any] = {}
@@ -126,6 +140,22 @@ def test_no_fact_is_there_for_nothing(read):
 def test_everything_that_changes_a_machine_is_a_cmdlet_or_a_program(read):
     used = {each for script in read().values() for each in script["types"]}
     assert used == TYPES
+
+
+def test_every_member_of_a_type_is_one_of_net_framework_4_8(read):
+    """Parsing tells nothing of those that came later; an object's own members are tested by what they come to."""
+    used = {each for script in read().values() for each in script["members"]}
+    assert used == MEMBERS
+
+
+@pytest.mark.parametrize(("text", "where"), [
+    ("$a = [System.Text.Json.JsonDocument]$b", "types"), ("New-Object System.Text.Json.JsonDocument", "types"),
+    ("New-Object -TypeName System.Half", "types"), ("[Convert]::ToHexString($a)", "members"),
+])
+def test_what_came_after_net_framework_is_seen(read, tmp_path, text, where):
+    (tmp_path / "new.ps1").write_text(text)
+    (found,) = read(tmp_path).values()
+    assert set(found[where]) - (TYPES | MEMBERS)
 
 
 def test_every_script_says_what_it_needs_and_does():

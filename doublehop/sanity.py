@@ -111,9 +111,9 @@ def _check_program(when: Request, where: str) -> None:
                                            or client.zone is not Zone.INTRANET or not client.integrated):
         raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
                                                  "browser's: it asks for the name in the URL, with a ticket or not")
-    if client.program is Program.DOTNET and client != HTTP_CLIENT:
+    if client.program is Program.DOTNET and client != replace(HTTP_CLIENT, port_in_spn=client.port_in_spn):
         raise InputError(f"{where}.when.client", "expected of dotnet ntlm = false, delegate = false and nothing of a "
-                                                 "browser's: HttpClient has no setting for it")
+                                                 "browser's but port_in_spn: HttpClient has no setting for it")
     if client.program is Program.DOTNET and when.http2:
         raise InputError(f"{where}.when.http2", "unexpected of dotnet, which is not told to speak it")
 

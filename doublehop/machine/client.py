@@ -137,7 +137,8 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     if profile["port_in_spn"] and port not in {80, 443}:
         target = f"{target}:{port}"
     if profile["program"] == DOTNET:
-        answer = dotnet.ask(url, times=times, authority=AUTHORITY, timeout=REQUEST_SECONDS)
+        answer = dotnet.ask(url, times=times, port_in_spn=profile["port_in_spn"], authority=AUTHORITY,
+                            timeout=REQUEST_SECONDS)
         return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer.get("spn") else {})
     if http2 or profile["program"] == CURL:
         return _ask_with_curl(url, target, profile, http2=http2)

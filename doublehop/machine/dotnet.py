@@ -14,17 +14,19 @@ from doublehop.machine.agent import run
 
 HOME = Path("/run/dotnet")
 SETTINGS = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", "DOTNET_EnableDiagnostics": "0", "DOTNET_NOLOGO": "1"}
+PORT_IN_SPN = {"DOTNET_SYSTEM_NET_HTTP_USEPORTINSPN": "1"}
+"""The switch by which .NET goes back to what .NET 5 did (row E-17; Microsoft Learn, "Port removed from SPN")."""
 _WANTED = re.compile(r"Getting credentials \S+ -> (HTTP/[^@\s]+)@")
 _RESULT = re.compile(r"TGS request result: (-?\d+)/")
 
 
-def ask(url: str, *, times: int, authority: Path, timeout: float) -> dict[str, Any]:
+def ask(url: str, *, times: int, port_in_spn: bool, authority: Path, timeout: float) -> dict[str, Any]:
     """Ask as whoever the environment's credential cache is of; what came back, the SPN and the KDC's error."""
     with tempfile.NamedTemporaryFile() as trace:
         trusted = {"SSL_CERT_FILE": str(authority)} if authority.exists() else {}
         answer: dict[str, Any] = json.loads(run(
             str(HOME / "dotnet"), str(HOME / "app" / "client.dll"), url, str(times), timeout=timeout,
-            env={**SETTINGS, **trusted, "KRB5_TRACE": trace.name},
+            env={**SETTINGS, **trusted, **(PORT_IN_SPN if port_in_spn else {}), "KRB5_TRACE": trace.name},
         ))
         return answer | told_by(Path(trace.name).read_text())
 

@@ -12,7 +12,10 @@ $before = $Changes.Count
 $services = 'HKLM:\SYSTEM\CurrentControlSet\Services'
 Set-RegistryValue "$services\DNS\Parameters" 'PublishAddresses' 'String' (Get-Field (Get-Machine $Document) 'address')
 Set-RegistryValue "$services\Netlogon\Parameters" 'RegisterDnsARecords' 'DWord' 0
-if ($Changes.Count -gt $before) { Restart-Service -Name Netlogon, DNS -Force }
+if ($Changes.Count -gt $before) {
+    Restart-Service -Name Netlogon, DNS -Force
+    Wait-Until "the zone $zone" 300 5 { $null -ne (Get-DnsServerZone -Name $zone -ErrorAction SilentlyContinue) }
+}
 
 $addresses = [ordered]@{ '@' = Get-Field (Get-Machine $Document) 'address' }
 foreach ($each in @(Get-Field $topology 'machines')) { $addresses[(Get-Field $each 'name')] = Get-Field $each 'address' }

@@ -279,7 +279,7 @@ WRONG_LINES: dict[str, list[tuple[str, ...]]] = {
     "sqlcmd.exe": [("-E", "-S", "localhost", "-h", "-1", "-W", "-i", r"C:\list-logins.sql"),
                    ("-E", "-S", "localhost", "-b", "-W", "-i", r"C:\list-logins.sql")],
     BUNDLE: [("/quiet", "/norestart"), ("/install", "/norestart")],
-    "klist.exe": [("-li", "3e7", "tickets"), ("tickets", "-li", "0x3e7")],
+    "klist.exe": [("-li", "3e7", "tickets"), ("-li", "0x3e5", "purge"), ("tickets", "-li", "0x3e7")],
     "icacls.exe": [(r"C:\x", "/grant", r"DOUBLEHOP\alice:(OI)(CI)F"), (r"C:\x", "/inheritance:r")],
     SETUP: [("/Configuration=C:\\x.ini",)],
 }

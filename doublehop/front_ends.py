@@ -6,8 +6,10 @@ what the scenario comes to as if the setting were the other, and only what they 
 
 import datetime
 import tomllib
+from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from doublehop.data import FIXTURES
 from doublehop.errors import InputError
 from doublehop.frontend import STRICT, FrontEnd
-from doublehop.model import Expect, Need, Role, Scenario
+from doublehop.model import Expect, Need, Request, Role, Scenario
 from doublehop.rules import SAMBA, WINDOWS
 from doublehop.rules.predict import predict
 from doublehop.topology import Topology
@@ -25,19 +27,29 @@ PATH = FIXTURES / "front-ends.toml"
 READ_FRONT_END = TypeAdapter(FrontEnd)
 
 
+class Place(StrEnum):
+    """Where an error shows: why hop 1 was refused, or why hop 2 came to nothing."""
+
+    FRONT_END = "front-end"
+    DATABASE = "database"
+    PAGE = "page"
+    """Another page, among the back ends."""
+    ACT_AS = "act-as"
+    """Whatever is asked by a page that takes on a user by itself, where the KDC gives it no ticket to itself."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Departure:
     """A setting of IIS that counts as another one, whatever it says, or errors that have another name.
 
-    `scenarios` are some that show it.
+    `errors` are by where they show and by the reference's name for them; `scenarios` are some that show it.
     """
 
     __pydantic_config__ = STRICT
 
     setting: str = ""
     counts_as: bool | str | tuple[str, ...] = ()
-    front_end_errors: Mapping[str, str] = field(default_factory=dict)
-    database_errors: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[Place, Mapping[str, str]] = field(default_factory=dict)
     scenarios: tuple[str, ...]
     windows: str
     here: str
@@ -82,12 +94,21 @@ class Kind:
         A scenario says what a lab on Samba comes to; where that departs from Windows, the rules say what Windows does.
         """
         expect = self._as_counted(scenario, topology, platform)
-        departures = self.departures.values()
-        names = {name: other for each in departures for name, other in each.front_end_errors.items()}
-        of_databases = {name: other for each in departures for name, other in each.database_errors.items()}
-        return replace(expect, error=names.get(expect.error, expect.error), fails={
-            name: of_databases.get(error, error) if name.rpartition(".")[2] in BACK_END_SERVICES else error
-            for name, error in expect.fails.items()})
+        error = self._called(Place.FRONT_END).get(expect.error, expect.error)
+        acts = isinstance(scenario.when, Request) and bool(scenario.when.act_as)
+        fails = {name: self._word(name, error, acts=acts) for name, error in expect.fails.items()}
+        refused = {name: error for name, error in expect.fails.items() if error != fails[name]}
+        return replace(expect, error=error, fails=fails, refused=refused)
+
+    def _called(self, place: Place) -> Mapping[str, str]:
+        """This kind's own words for errors that show in a place."""
+        return ChainMap(*(dict(each.errors.get(place, {})) for each in self.departures.values()))
+
+    def _word(self, back_end: str, error: str, *, acts: bool) -> str:
+        """What a page says of a back end that comes to this error; one that acts as a user may not even come to ask."""
+        asked = self._called(Place.DATABASE if back_end.rpartition(".")[2] in BACK_END_SERVICES else Place.PAGE)
+        own = self._called(Place.ACT_AS) if acts else {}
+        return own.get(error) or asked.get(error, error)
 
     def _as_counted(self, scenario: Scenario, topology: Topology, platform: str) -> Expect:
         counted = self.counted(scenario, topology)

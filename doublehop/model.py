@@ -348,7 +348,8 @@ class Expect:
 
     `spn` is what the client asks the KDC for and `kdc` the error it answers (empty: a ticket). `error` is
     the front end's reason for a 401. `sees` and `fails` name, for each back end asked, the identity it
-    reports or the error that stopped the second hop. `http` is the version of HTTP that was spoken,
+    reports or the error that stopped the second hop; `refused` is Kerberos's error where a page has another word for
+    it, and is never written in a scenario (`front_ends`). `http` is the version of HTTP that was spoken,
     `directory` the LDAP result of a registration. `encryption` is the type that hop 1's ticket is encrypted with.
     `session_key` and `ticket_flags` are what klist shows of that ticket on the client (row E-24).
 
@@ -368,6 +369,7 @@ class Expect:
     thread: str | None = None
     sees: dict[str, str] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     handshakes: int | None = None
     http: str | None = None
     encryption: Encryption | None = None

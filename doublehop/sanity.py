@@ -156,6 +156,8 @@ def _check_expect(scenario: Scenario, scope: Scope, where: str) -> None:
                                             "which does not count them")
     if not expect.status:
         raise InputError(f"{where}.expect.status", "expected the HTTP status the client ends with")
+    if expect.refused:
+        raise InputError(f"{where}.expect.refused", "expected none: `fails` has Kerberos's error")
     told = [*expect.sees, *expect.fails]
     if sorted(told) != (sorted(reached(when.back_ends, expect.fails)) if expect.status == 200 else []):
         raise InputError(f"{where}.expect", "expected `sees` or `fails` for each back end that is asked, and no other")

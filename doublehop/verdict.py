@@ -111,7 +111,7 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     saw = observation.back_ends.get(name, BackEndSaw())
     yield from _compare(hop, "identity", expect.sees.get(name, ""), scope.label(saw.identity))
     yield from _compare(hop, "error", expect.fails.get(name, ""), saw.error)
-    service = service_of(name, scope)
+    service, error = service_of(name, scope), expect.refused.get(name) or expect.fails.get(name, "")
     if name in expect.sees:
         yield from _compare(hop, "scheme", "KERBEROS", saw.scheme)
         issued = [each for each in _tickets(service, observation.kdc) if not each.error]
@@ -119,10 +119,9 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
         if expect.sees[name] not in identities:
             yield Difference(hop="KDC", field=f"ticket for {service}", expected=f"issued for {expect.sees[name]}",
                              observed=_shown(tuple(sorted(identities))))
-    elif expect.fails.get(name, "").startswith("KDC_ERR_"):
+    elif error.startswith("KDC_ERR_"):
         across = name.rpartition(".")[2] in BEYOND
         beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if across else None
-        error = expect.fails[name]
         lines = [_line_for(service, error, observation.kdc), beyond, _ticket_to_itself(observation.kdc)]
         yield from _compare("KDC", f"answer for {service}", error, _answer(_told(error, lines)))
 

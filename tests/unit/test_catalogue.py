@@ -176,6 +176,9 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "missing directory": (REGISTRATION.replace("directory", "error"), "expect.directory",
                           "expected the LDAP result of the registration"),
     "request and registration": (f"{PAGE}\nwhen.register = 'HTTP/x'", "when.register", "unexpected key"),
+    "a front end's own word for an error": (
+        "when.get = 'http://{web1}/'\nexpect = { status = 200, fails.sql = 'X', refused.sql = 'KDC_ERR_BADOPTION' }",
+        "expect.refused", "`fails` has Kerberos's error"),
     "a back end that nobody is said to see": ("when.get = 'http://{web1}/'\nexpect.status = 200", "expect",
                                               "expected `sees` or `fails` for each back end that is asked"),
     "a back end seen and failed": (

@@ -7,7 +7,7 @@ import pytest
 from doublehop import catalogue, front_ends
 from doublehop import topology as topologies
 from doublehop.errors import InputError
-from doublehop.model import Expect, Request
+from doublehop.model import OF_FRONT_ENDS, Expect, Need, Request
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.windows_agents import OFFERS
 from doublehop.rules import WINDOWS
@@ -79,12 +79,44 @@ def test_on_windows_iis_own_page_stands_for_the_reference(asked, offers, stands)
     ("between-hops::user-disabled", "kdc", "KDC_ERR_POLICY", "KDC_ERR_CLIENT_REVOKED"),
     ("spn::address-without-spn", "spn", "HTTP/{web1.address}", ""),
     ("constrained::empty-list", "fails", {"sql": "KDC_ERR_BADOPTION"}, {"sql": "LOGIN_FAILED"}),
+    ("constrained::empty-list", "refused", {}, {"sql": "KDC_ERR_BADOPTION"}),
+    ("chain::api-not-registered", "fails", {"api": "KDC_ERR_S_PRINCIPAL_UNKNOWN"}, {"api": "HTTP_401"}),
+    ("chain::api-not-registered", "refused", {}, {"api": "KDC_ERR_S_PRINCIPAL_UNKNOWN"}),
+    ("back-end::spn-missing", "fails", {"sql": "KDC_ERR_S_PRINCIPAL_UNKNOWN"}, {"sql": "LOGIN_FAILED"}),
+    ("explored::transition-by-an-account-without-spn", "fails", {"sql": "KDC_ERR_S_PRINCIPAL_UNKNOWN"},
+     {"sql": "SecurityException"}),
     ("constrained::listed", "sees", {"sql": "alice"}, {"sql": "alice"}),
 ])
 def test_on_windows_it_is_expected_what_windows_does_where_the_lab_departs_from_it(name, field, here, windows):
     of_windows = KINDS["aspnet"].expected(EVERY[name], TOPOLOGY, front_ends.platform_of(OFFERS))
     of_samba = KINDS["reference"].expected(EVERY[name], TOPOLOGY, front_ends.platform_of(LocalProvider.offers))
     assert (getattr(of_samba, field), getattr(of_windows, field)) == (here, windows)
+
+
+IN_IIS = [each for each in KINDS.values() if Need.WINDOWS in each.needs]
+
+
+def of_windows(kind):
+    """What Windows guests are asked of this kind, and what is expected of each there."""
+    able = [each for each in EVERY.values() if {*each.needs} <= OFFERS | OF_FRONT_ENDS and not kind.missing(each)]
+    return [(each, kind.expected(each, TOPOLOGY, WINDOWS)) for each in able if isinstance(each.when, Request)]
+
+
+@pytest.mark.parametrize("kind", IN_IIS, ids=lambda each: each.name)
+def test_no_page_in_iis_is_expected_to_name_an_error_that_windows_keeps_to_itself(kind):
+    """Kerberos's names are the reference's; IIS logs the one that a web server has for a ticket it cannot open."""
+    told = {error for _, expect in of_windows(kind) for error in expect.fails.values()}
+    assert {"LOGIN_FAILED", "CANNOT_GENERATE_SSPI_CONTEXT", "HTTP_401", "SecurityException"} <= told
+    assert {each for each in told if each.startswith(("KDC_", "KRB_", "SEC_E_"))} <= {"KRB_AP_ERR_MODIFIED"}
+
+
+@pytest.mark.parametrize("kind", IN_IIS, ids=lambda each: each.name)
+def test_only_who_has_no_password_is_expected_to_go_on_as_nobody(kind):
+    """An account that signed in with its password would go on by NTLM in its own name, and be let in."""
+    for scenario, expect in of_windows(kind):
+        if {"LOGIN_FAILED", "HTTP_401"} & {expect.fails[name] for name in expect.refused}:
+            thread = predict(scenario, TOPOLOGY, WINDOWS).expect.thread
+            assert thread in {scenario.when.user, scenario.when.act_as, "IUSR", ""}
 
 
 def test_on_windows_nothing_else_is_expected_than_published_but_what_a_departure_names():

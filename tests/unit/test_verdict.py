@@ -151,6 +151,18 @@ def test_other_differences(scope, expect, observation, where):
     assert differences(expect, observation, scope) == where
 
 
+def test_the_kdcs_answer_counts_also_where_the_page_has_another_word_for_it(scope):
+    """SqlClient's 18456 tells nothing of the ticket that was refused, and would be the same without any request."""
+    expect = dataclasses.replace(DENIED, fails={"sql": "LOGIN_FAILED"}, refused={"sql": "KDC_ERR_BADOPTION"})
+    seen = change(SEEN_DENIED, "sql", error="LOGIN_FAILED")
+    assert differences(expect, seen, scope) == []
+    where = [("KDC", f"answer for {SQL}".replace("sql1.doublehop.test", ""))]
+    issued = dataclasses.replace(HOP2, error="")
+    for lines in ((HOP1,), (HOP1, issued)):
+        assert differences(expect, dataclasses.replace(seen, kdc=lines), scope) == where
+    assert differences(dataclasses.replace(expect, refused={}), dataclasses.replace(seen, kdc=(HOP1,)), scope) == []
+
+
 def test_a_difference_says_both_sides_in_words(scope):
     offers = change(SEEN, "client", offers=(), status=500)
     assert [(each.expected, each.observed) for each in judge(WORKS, offers, scope).differences] == [

@@ -6,7 +6,6 @@ what the scenario comes to as if the setting were the other, and only what they 
 
 import datetime
 import tomllib
-from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -28,8 +27,10 @@ READ_FRONT_END = TypeAdapter(FrontEnd)
 
 
 class Place(StrEnum):
-    """Where an error shows: why hop 1 was refused, or why hop 2 came to nothing."""
+    """Where a word shows: what hop 1 came to, or why hop 2 came to nothing."""
 
+    STATUS = "status"
+    LEVEL = "level"
     FRONT_END = "front-end"
     DATABASE = "database"
     PAGE = "page"
@@ -40,19 +41,32 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Departure:
-    """A setting of IIS that counts as another one, whatever it says, or errors that have another name.
+    """A setting of IIS that counts as another one, whatever it says, a rule that counts here, or words that are others.
 
-    `errors` are by where they show and by the reference's name for them; `scenarios` are some that show it.
+    The `rule` is one of what the kind asks other pages with. `words` are by where they show and by what the reference
+    says there; `scenarios` are some that show it.
     """
 
     __pydantic_config__ = STRICT
 
     setting: str = ""
-    counts_as: bool | str | tuple[str, ...] = ()
-    errors: Mapping[Place, Mapping[str, str]] = field(default_factory=dict)
+    counts_as: bool | int | str | tuple[str, ...] = ()
+    rule: str = ""
+    words: Mapping[Place, Mapping[str, str]] = field(default_factory=dict)
     scenarios: tuple[str, ...]
     windows: str
     here: str
+    reason: str
+    source: str
+    date: datetime.date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lack:
+    """Why a kind of front end cannot be configured for what some scenarios need, and who says so."""
+
+    __pydantic_config__ = STRICT
+
     reason: str
     source: str
     date: datetime.date
@@ -71,7 +85,9 @@ class Kind:
     """The kind that it takes the place of, wherever what it needs is there."""
     built: bool = False
     """Whether its page is built on this host, with .NET, and brought to the web servers."""
-    lacks: Mapping[Need, str] = field(default_factory=dict)
+    asks_with: str = ""
+    """What it asks another page with, whose rows count in the rules."""
+    lacks: Mapping[Need, Lack] = field(default_factory=dict)
     departures: Mapping[str, Departure] = field(default_factory=dict)
 
     def missing(self, scenario: Scenario) -> Sequence[Need]:
@@ -94,27 +110,30 @@ class Kind:
         A scenario says what a lab on Samba comes to; where that departs from Windows, the rules say what Windows does.
         """
         expect = self._as_counted(scenario, topology, platform)
-        error = self._called(Place.FRONT_END).get(expect.error, expect.error)
         acts = isinstance(scenario.when, Request) and bool(scenario.when.act_as)
-        fails = {name: self._word(name, error, acts=acts) for name, error in expect.fails.items()}
+        fails = {name: self._of_back_end(name, error, acts=acts) for name, error in expect.fails.items()}
         refused = {name: error for name, error in expect.fails.items() if error != fails[name]}
-        return replace(expect, error=error, fails=fails, refused=refused)
+        return replace(expect, status=int(self._word(Place.STATUS, str(expect.status))), fails=fails, refused=refused,
+                       level=self._word(Place.LEVEL, expect.level), error=self._word(Place.FRONT_END, expect.error))
 
-    def _called(self, place: Place) -> Mapping[str, str]:
-        """This kind's own words for errors that show in a place."""
-        return ChainMap(*(dict(each.errors.get(place, {})) for each in self.departures.values()))
+    def _word(self, place: Place, word: str) -> str:
+        """What is said here in the place of the reference's word."""
+        others = (each.words.get(place, {}) for each in self.departures.values())
+        return next((each[word] for each in others if word in each), word)
 
-    def _word(self, back_end: str, error: str, *, acts: bool) -> str:
+    def _of_back_end(self, name: str, error: str, *, acts: bool) -> str:
         """What a page says of a back end that comes to this error; one that acts as a user may not even come to ask."""
-        asked = self._called(Place.DATABASE if back_end.rpartition(".")[2] in BACK_END_SERVICES else Place.PAGE)
-        own = self._called(Place.ACT_AS) if acts else {}
-        return own.get(error) or asked.get(error, error)
+        at_once = self._word(Place.ACT_AS, error) if acts else error
+        asked = Place.DATABASE if name.rpartition(".")[2] in BACK_END_SERVICES else Place.PAGE
+        return at_once if at_once != error else self._word(asked, error)
 
     def _as_counted(self, scenario: Scenario, topology: Topology, platform: str) -> Expect:
         counted = self.counted(scenario, topology)
-        if counted is scenario and platform == SAMBA:
+        asking = [self.asks_with] if self.asks_with else []
+        if counted is scenario and platform == SAMBA and not asking:
             return scenario.expect
-        as_written, as_counted = predict(scenario, topology).expect, predict(counted, topology, platform).expect
+        as_written = predict(scenario, topology).expect
+        as_counted = predict(counted, topology, platform, *asking).expect
         other = {each.name: getattr(as_counted, each.name) for each in fields(Expect)
                  if getattr(as_counted, each.name) != getattr(as_written, each.name)
                  and getattr(scenario.expect, each.name) is not None}

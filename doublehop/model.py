@@ -63,12 +63,6 @@ class Need(StrEnum):
     """Pages that make the identity of a user by themselves, `new WindowsIdentity(upn)` (MS-SFU 3.1.5.1.1)."""
     PORT_SHARING = "port-sharing"
     """Sites of several accounts behind one port, as HTTP.sys has them (row B-03)."""
-    HTTP_SYS = "http-sys"
-    """The limits that HTTP.sys sets a request, and its answer to one that is too long (rows B-26, B-27)."""
-    EXTENDED_PROTECTION = "extended-protection"
-    """Front ends that hold a token against the TLS connection it came on (row B-25)."""
-    UNASKED_TICKET = "unasked-ticket"
-    """Front ends that show a page among their back ends a ticket before it asks for one (departure ticket-unasked)."""
     ASP_IDENTITY = "asp-identity"
     """ASP.NET's `<identity>` for more than a caller who said who it is: its own user, or IUSR (rows B-13, B-14)."""
     SHARED_POOL = "shared-pool"
@@ -77,8 +71,7 @@ class Need(StrEnum):
     """A host with .NET, which the machines are given a copy of."""
 
 
-OF_FRONT_ENDS = frozenset({Need.BASIC, Need.ACT_AS, Need.PORT_SHARING, Need.HTTP_SYS, Need.EXTENDED_PROTECTION,
-                           Need.UNASKED_TICKET, Need.ASP_IDENTITY, Need.SHARED_POOL})
+OF_FRONT_ENDS = frozenset({Need.BASIC, Need.ACT_AS, Need.PORT_SHARING, Need.ASP_IDENTITY, Need.SHARED_POOL})
 """What is a matter of the front end alone, whoever brings its machine up."""
 
 

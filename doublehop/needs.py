@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
-from doublehop.frontend import Application, FrontEnd, HttpSys, Provider, Site, TokenChecking, served
+from doublehop.frontend import Application, FrontEnd, HttpSys, Provider, Site, served
 from doublehop.model import (
     Domain,
     Encryption,
@@ -22,7 +22,6 @@ from doublehop.model import (
 from doublehop.topology import Topology
 from doublehop.verdict import BEYOND
 
-BAD_REQUEST = 400
 """What HTTP.sys answers to a request that is too long."""
 
 
@@ -56,7 +55,7 @@ def implied(given: Given, when: When, expect: Expect, topology: Topology) -> Ite
         yield Need.TRUST
     yield from _needs_of_machines_of_our_own(given, when, topology)
     if isinstance(when, Request):
-        yield from _needs_of_front_ends(given, when, expect, topology)
+        yield from _needs_of_front_ends(given, when, topology)
 
 
 def _needs_of_machines_of_our_own(given: Given, when: When, topology: Topology) -> Iterator[Need]:
@@ -81,7 +80,7 @@ def _is_another_client(request: Request) -> bool:
             or not (asks.honour_ok_as_delegate and asks.channel_binding and asks.ntlm))
 
 
-def _needs_of_front_ends(given: Given, when: Request, expect: Expect, topology: Topology) -> Iterator[Need]:
+def _needs_of_front_ends(given: Given, when: Request, topology: Topology) -> Iterator[Need]:
     """What not every kind of front end is able to do."""
     front_ends = [given.front_ends.get(each, FrontEnd()) for each in topology.of(Role.FRONT_END)]
     sites = [site for each in front_ends for site in each.sites.values()]
@@ -94,16 +93,8 @@ def _needs_of_front_ends(given: Given, when: Request, expect: Expect, topology: 
         yield Need.BASIC
     if any(each.enabled and set(each.providers) <= {Provider.NTLM} for each in windows):
         yield Need.NTLM
-    if any(each.extendedProtection.tokenChecking is not TokenChecking.NONE for each in windows):
-        yield Need.EXTENDED_PROTECTION
-    if any(each.httpSys != HttpSys() for each in front_ends) or expect.status == BAD_REQUEST:
-        yield Need.HTTP_SYS
     if any(_shares_ports(each) for each in front_ends):
         yield Need.PORT_SHARING
-    anonymous = [each.anonymousAuthentication for each in sites]
-    anonymous += [each.anonymousAuthentication for each in applications if each.anonymousAuthentication]
-    if given.back_ends and (any(each.enabled for each in anonymous) or not all(each.enabled for each in windows)):
-        yield Need.UNASKED_TICKET
     if any(_is_identity_of_asp(one, site) for site in sites for one in site.applications.values()):
         yield Need.ASP_IDENTITY
     if any(max(_pools(each).values(), default=0) > 1 for each in front_ends):

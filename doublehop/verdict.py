@@ -27,6 +27,8 @@ BACK_END_SERVICES = {"sql": "MSSQLSvc/", "partner-sql": "MSSQLSvc/"}
 """The service class of each database; a page among the back ends has the SPN of the host in its URL."""
 BEYOND = {"partner-sql"}
 """Those of the partner's domain: who has no ticket of that domain's KDC asks the own KDC for one to it first."""
+ANONYMOUS = "ANONYMOUS"
+"""Whom a page among the back ends saw that was asked in nobody's name."""
 NOTHING = "nothing"
 TOKENS = {Scheme.KERBEROS: ("YII", range(1000, 1 << 20)), Scheme.NTLM: ("TlRM", range(1400))}
 """How a token begins in the header, and its sizes there: how to tell the two without opening it (row E-23)."""
@@ -112,7 +114,9 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     yield from _compare(hop, "identity", expect.sees.get(name, ""), scope.label(saw.identity))
     yield from _compare(hop, "error", expect.fails.get(name, ""), saw.error)
     service, error = service_of(name, scope), expect.refused.get(name) or expect.fails.get(name, "")
-    if name in expect.sees:
+    if expect.sees.get(name) == ANONYMOUS:
+        yield from _compare(hop, "scheme", "OTHER", saw.scheme)
+    elif name in expect.sees:
         yield from _compare(hop, "scheme", "KERBEROS", saw.scheme)
         issued = [each for each in _tickets(service, observation.kdc) if not each.error]
         identities = {scope.label(each.impersonated or each.client) for each in issued}

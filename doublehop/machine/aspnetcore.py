@@ -90,6 +90,7 @@ class Kestrel:
             self._processes[number].configure({
                 "account": account.name if account else "", "backEnds": back_ends, "errors": ERRORS,
                 "refusals": REFUSALS, "loginErrors": WORDS, "applications": [*map(_application, applications)],
+                "maxRequestHeadersTotalSize": config.httpSys.MaxRequestBytes,
                 **({"certificate": f"{certificates.OWN}/certificate.pem", "key": f"{certificates.OWN}/key.pem"}
                    if certificate else {}),
             }, self._account(opens_as, accounts), account)

@@ -1,4 +1,4 @@
-"""One configuration being decided about: its look-ups, the platform, and every decision so far."""
+"""One configuration being decided about: its look-ups, the platforms, and every decision so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ class Asked:
     """A configuration with every decision made about it so far."""
 
     world: World
-    platform: str
+    platforms: tuple[str, ...]
     decisions: list[Decision] = field(default_factory=list)
 
     def decide(self, table: Table, facts: Mapping[str, Fact]) -> str:
         """Ask a table, remember its answer."""
-        self.decisions.append(table.decide(self.platform, **facts))
+        self.decisions.append(table.decide(self.platforms, **facts))
         return self.decisions[-1].then
 
     def ends(self, expect: Expect) -> Prediction:

@@ -12,7 +12,7 @@ HEAD = """\
 Made from `doublehop/rules/`; a test compares the two. Each table answers one question; the first row that fits decides,
 and an empty cell does not matter to its row. `doublehop explain ID` names the row that decided at each step.
 Sources are rows of `fixtures/behaviours.toml`. A row marked *Windows* or *Samba* counts on that platform only: see the
-departures at the end.
+departures at the end. One marked *HttpClient* counts where a page asks with that (`fixtures/front-ends.toml`).
 """
 
 
@@ -32,7 +32,7 @@ def _table(table: Table) -> Iterator[str]:
 
 def _row(rule: Rule, facts: list[str]) -> str:
     cells = [_cell(rule.when.get(name, "")) for name in facts]
-    name = f"`{rule.id}`" + (f" (*{rule.platform.capitalize()}*)" if rule.platform else "")
+    name = f"`{rule.id}`" + (f" (*{rule.platform[0].upper()}{rule.platform[1:]}*)" if rule.platform else "")
     return f"| {' | '.join([name, *cells, f'**{rule.then}**', rule.why, ', '.join(rule.sources)])} |"
 
 

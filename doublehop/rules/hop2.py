@@ -1,6 +1,6 @@
 """The tables of hop 2: who goes out, on what evidence, whether the KDC allows it, and whom the back end lets in."""
 
-from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
+from doublehop.rules.table import HTTP_CLIENT, SAMBA, WINDOWS, Rule, Table
 
 THREAD = Table(
     name="thread", question="Who goes out on hop 2?",
@@ -177,8 +177,22 @@ CALLING = Table(
     rules=(
         Rule(id="calling.anonymous-on-windows", platform=WINDOWS, when={"anonymous": True}, then="no",
              why="A Windows client first asks as it is, and gets its answer.", sources=("B-20", "D-15")),
+        Rule(id="calling.anonymous-by-http-client", platform=HTTP_CLIENT, when={"anonymous": True}, then="no",
+             why="HttpClient shows a ticket to who offers Negotiate, and to nobody else.", sources=("B-20", "D-15")),
         Rule(id="calling.ticket", then="yes",
              why="The page is asked in somebody's name, with a ticket for HTTP/<host>.", sources=("D-15", "C-27")),
+    ),
+)
+
+HANDED = Table(
+    name="handed", question="Does a page let the TGT that it goes out with come along to another page?",
+    facts={},
+    rules=(
+        Rule(id="handed.by-http-client", platform=HTTP_CLIENT, then="no",
+             why="HttpClient asks for no delegation, and has no switch for it.", sources=("E-19", "C-27")),
+        Rule(id="handed.on", then="yes",
+             why="HttpWebRequest asks for delegation unless it is told not to, and so does the reference.",
+             sources=("C-27", "C-02")),
     ),
 )
 
@@ -196,4 +210,4 @@ TOKEN = Table(
     ),
 )
 
-TABLES = (THREAD, SELF, EVIDENCE, SERVICE, DELEGATE, CALLING, TOKEN, LOGIN)
+TABLES = (THREAD, SELF, EVIDENCE, SERVICE, DELEGATE, CALLING, HANDED, TOKEN, LOGIN)

@@ -7,9 +7,7 @@ from doublehop.rules import hop2, kdc, page, server
 from doublehop.rules.asked import Asked
 from doublehop.rules.carried import Caller, Leaving, Ticket, Told
 from doublehop.rules.world import Place, Url, url_at
-from doublehop.verdict import BACK_END_SERVICES, BEYOND
-
-ANONYMOUS = "ANONYMOUS"
+from doublehop.verdict import ANONYMOUS, BACK_END_SERVICES, BEYOND
 
 
 def ask_all(asked: Asked, names: Iterable[str], leaving: Leaving) -> dict[str, Told]:
@@ -84,7 +82,8 @@ def _page(asked: Asked, url: Url, behind: list[str], leaving: Leaving) -> dict[s
     if ticket is None:
         return {"": Told(problem=problem)}
     has_tgt = server.forwarded(asked, leaving.account, ticket.owner, machine=leaving.machine,
-                               has_tgt=leaving.credentials == "TGT", looks=True)
+                               has_tgt=leaving.credentials == "TGT", looks=True,
+                               asks=asked.decide(hop2.HANDED, {}) == "yes")
     problem, opener = _problem_of_page(asked, place, ticket, leaving, forwarded=has_tgt)
     if problem:
         return {"": Told(problem=problem)}

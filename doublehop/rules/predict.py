@@ -17,9 +17,9 @@ from doublehop.scope import scope_of
 from doublehop.topology import Topology
 
 
-def predict(scenario: Scenario, topology: Topology, platform: str = SAMBA) -> Prediction:
-    """What a scenario's configuration and request come to on a platform."""
-    asked = Asked(World(scope_of(scenario.id, scenario.given, topology)), platform)
+def predict(scenario: Scenario, topology: Topology, platform: str = SAMBA, *others: str) -> Prediction:
+    """What a scenario's configuration and request come to on a platform; `others` are programs whose rows count too."""
+    asked = Asked(World(scope_of(scenario.id, scenario.given, topology)), (platform, *others))
     match scenario.when:
         case Registration() as registering:
             return registration.predict(registering, asked)
@@ -45,7 +45,7 @@ def _on_anothers_connection(asked: Asked, request: Request, url: Url, place: Pla
     """What comes of a request on a connection that a proxy shares, if the server takes it for the one before's."""
     if not request.after:
         return None
-    before = Browser(Asked(asked.world, asked.platform), replace(request, user=request.after), url, place)
+    before = Browser(Asked(asked.world, asked.platforms), replace(request, user=request.after), url, place)
     arrival = before.arrives()
     kept = arrival.caller is not None and bool(arrival.caller.user) and before.is_kept(arrival.expect.scheme)
     shared = place.proxy is not None and not place.proxy.connection_affinity

@@ -38,7 +38,7 @@ def is_too_long(asked: Asked, place: Place, user: str, owner: str, *, forwarded:
 
 
 def forwarded(asked: Asked, user: str, owner: str, *, machine: str, has_tgt: bool, looks: bool,
-              asks: bool = True) -> bool:
+              asks: bool) -> bool:
     """Whether the TGT of whoever asks, from this machine, comes along; `looks` says that they honour ok-as-delegate.
 
     `asks` is whether they are set up to delegate to the site at all.

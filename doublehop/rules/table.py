@@ -4,7 +4,7 @@ A row names the facts it looks at and the values they must have; what it leaves 
 The last row of a table names none, so every question has an answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 Fact = bool | str
@@ -12,13 +12,15 @@ Fact = bool | str
 WINDOWS, SAMBA = "windows", "samba"
 PLATFORMS = (SAMBA, WINDOWS)
 """Whose domain controller and clients are asked about; the lab's are Samba and MIT Kerberos."""
+HTTP_CLIENT = "HttpClient"
+"""What a page in ASP.NET Core asks another page with, on whichever platform; others have other clients."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     """One row: when these facts hold, this is what follows, and who says so.
 
-    A row with a `platform` counts on that platform only: it is half of a documented departure.
+    A row with a `platform` counts there only, or with that program: it is half of a documented departure.
     """
 
     id: str
@@ -58,10 +60,10 @@ class Table:
     facts: Mapping[str, str]
     rules: tuple[Rule, ...]
 
-    def decide(self, platform: str, **facts: Fact) -> Decision:
-        """The first row that fits; `facts` are all of the table's facts."""
+    def decide(self, platforms: Collection[str], **facts: Fact) -> Decision:
+        """The first row that fits on these; `facts` are all of the table's facts."""
         used: dict[str, Fact] = {}
-        for rule in (each for each in self.rules if each.platform in {"", platform}):
+        for rule in (each for each in self.rules if each.platform in {"", *platforms}):
             wrong = next((name for name, value in rule.when.items() if facts[name] != value), None)
             if wrong is None:
                 used |= {name: facts[name] for name in rule.when}

@@ -61,7 +61,7 @@ topic::it: t
 w
 Sources: S-02
 Needs: kerberos, rbcd, offline-directory, client-network, network, clocks, request-limits, \
-other-clients, standing-sign-ins, computer-passwords, http-sys
+other-clients, standing-sign-ins, computer-passwords
 
 Given
   DNS name portal.PREFIX.doublehop.test: A web1

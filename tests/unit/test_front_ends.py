@@ -1,26 +1,28 @@
 """Kinds of front end beside the reference: what they depart in is data, and only that is expected to differ."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from doublehop import catalogue, front_ends
 from doublehop import topology as topologies
+from doublehop.data import LAB
 from doublehop.errors import InputError
 from doublehop.model import OF_FRONT_ENDS, Expect, Need, Request
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.windows_agents import OFFERS
-from doublehop.rules import WINDOWS
+from doublehop.rules import SAMBA, TABLES, WINDOWS
 from doublehop.rules.predict import predict
 
 TOPOLOGY = topologies.load()
+DOCS = LAB.parent / "docs"
 EVERY = {each.id: each for each in catalogue.load(TOPOLOGY)}
 KINDS = front_ends.load()
 OTHERS = [each for each in KINDS.values() if each.lacks or each.departures]
 SAME = {"spn", "kdc", "status", "scheme", "user", "http", "encryption", "session_key", "ticket_flags", "unasked"}
 """What hop 1 comes to is the same on every front end that takes the configuration."""
-AT_HOP_1 = {"tokenChecking"}
-"""Settings whose departures are seen there; such a departure names every scenario that shows it."""
+AT_HOP_1 = {"no-channel-binding", "no-limit-of-one-field", "too-large"}
+"""Departures that are seen there; such a departure names every scenario that shows it."""
 each_other = pytest.mark.parametrize("kind", OTHERS, ids=lambda each: each.name)
 
 
@@ -42,7 +44,7 @@ def test_there_is_another_one():
 def test_hop_1_is_the_same_on_every_front_end(kind):
     runs = [each for each in EVERY.values() if isinstance(each.when, Request) and not kind.missing(each)]
     assert len(runs) > 200
-    said = {name for each in kind.departures.values() if each.setting in AT_HOP_1 for name in each.scenarios}
+    said = {one for name, each in kind.departures.items() if name in AT_HOP_1 for one in each.scenarios}
     assert {each.id for each in runs if differing(kind, each) & SAME} == said
 
 
@@ -52,7 +54,26 @@ def test_a_departure_is_shown_by_scenarios_that_are_run(kind):
         assert departure.scenarios, name
         for each in departure.scenarios:
             assert not kind.missing(EVERY[each]), f"{name}: {each} is not run"
-            assert differing(kind, EVERY[each]), f"{name}: {each} comes to the same without it"
+            without = replace(kind, departures={other: one for other, one in kind.departures.items() if other != name},
+                              asks_with="" if departure.rule else kind.asks_with)
+            assert kind.expected(EVERY[each], TOPOLOGY) != without.expected(EVERY[each], TOPOLOGY), (
+                f"{name}: {each} comes to the same without it")
+
+
+@each_other
+def test_a_rule_of_a_departure_is_one_of_what_the_kind_asks_with(kind):
+    """And of those there is none that no departure gives a source for, but where Windows does the same."""
+    tagged = {rule.id: rule.platform for table in TABLES for rule in table.rules}
+    for each in kind.departures.values():
+        assert not each.rule or tagged[each.rule] == kind.asks_with
+    named = {each.rule for each in kind.departures.values() if each.rule}
+    platform = WINDOWS if Need.WINDOWS in kind.needs else SAMBA
+    for scenario in EVERY.values():
+        if not isinstance(scenario.when, Request) or kind.missing(scenario) or not kind.asks_with:
+            continue
+        counted = kind.counted(scenario, TOPOLOGY)
+        ours, without = (predict(counted, TOPOLOGY, platform, *more) for more in ([kind.asks_with], []))
+        assert ours.expect == without.expect or named & {one.rule.id for one in ours.decisions}, scenario.id
 
 
 @each_other
@@ -60,6 +81,24 @@ def test_every_need_that_is_not_met_is_somebodys(kind):
     for need, reason in kind.lacks.items():
         assert reason
         assert [each for each in EVERY.values() if need in each.needs], f"no scenario needs {need}"
+
+
+def test_the_page_about_asp_net_says_how_much_of_the_catalogue_kestrel_is_asked():
+    """And what is left out, so that neither can shrink unseen."""
+    kind, text = KINDS["aspnetcore"], " ".join((DOCS / "aspnet.md").read_text().split())
+    asked = [each for each in EVERY.values()
+             if isinstance(each.when, Request) and {"A", "B", "C"} & {source[0] for source in each.sources}]
+    run = [(each.expect, kind.expected(each, TOPOLOGY)) for each in asked if not kind.missing(each)]
+    same_user = sum((there.scheme, there.user) == (here.scheme, here.user) for there, here in run)
+    level = sum(there.level == here.level for there, here in run)
+    assert f"Of the {len(asked)} scenarios of groups A, B and C (names, IIS, delegation) {len(run)} run" in text
+    assert f"those of the reference in {same_user} of them" in text and f"level is the same in {level};" in text
+    assert f"{sum(there == here for there, here in run)} come to the same at every hop" in text
+    words = {Need.NTLM: "NTLM (", Need.ACT_AS: "`act_as` (", Need.PORT_SHARING: "on one port (", Need.BASIC: "Basic (",
+             Need.WINDOWS: "what only Windows has (", Need.CLOCKS: "own clock ("}
+    assert words.keys() == kind.lacks.keys()
+    for need, word in words.items():
+        assert f"{word}{sum(need in each.needs for each in asked)}" in text, need
 
 
 def test_a_scenario_without_a_departing_setting_is_expected_as_published():

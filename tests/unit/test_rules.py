@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doublehop import catalogue, departures, generated, rules
+from doublehop import catalogue, departures, front_ends, generated, rules
 from doublehop import topology as topologies
 from doublehop.errors import InputError
 from doublehop.model import Encryption, Principal, Request
-from doublehop.rules import SAMBA, TABLES, WINDOWS, Rule, Table, sizes
+from doublehop.rules import HTTP_CLIENT, SAMBA, TABLES, WINDOWS, Rule, Table, sizes
 from doublehop.rules.document import page
 from doublehop.sanity import reached
 from doublehop.scope import scope_of
@@ -30,9 +30,9 @@ numbers = st.integers(0, 1 << 32)
 
 @pytest.fixture(scope="module")
 def used():
-    """How often each row decided in the whole catalogue, on both platforms."""
-    return Counter(one.rule.id for name in SCENARIOS for platform in rules.PLATFORMS
-                   for one in rules.predict(SCENARIOS[name], TOPOLOGY, platform).decisions)
+    """How often each row decided in the whole catalogue, on both platforms and for a page that asks with HttpClient."""
+    return Counter(one.rule.id for name in SCENARIOS for platforms in ((SAMBA,), (WINDOWS,), (SAMBA, HTTP_CLIENT))
+                   for one in rules.predict(SCENARIOS[name], TOPOLOGY, *platforms).decisions)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -77,11 +77,11 @@ def test_a_decision_tells_its_own_facts_and_those_that_kept_other_rows_out():
         Rule(id="t.b", when={"b": "x"}, then="B", why="", sources=()),
         Rule(id="t.else", then="C", why="", sources=()),
     ))
-    decision = table.decide(SAMBA, a=False, b="x", c=True)
+    decision = table.decide({SAMBA}, a=False, b="x", c=True)
     assert (decision.then, decision.facts) == ("B", {"a": False, "b": "x"})
     assert decision.told == "t.b: B (a=no, b=x)"
-    assert table.decide(SAMBA, a=False, b="", c=True).rule.id == "t.else"
-    assert table.decide(WINDOWS, a=False, b="x", c=True).rule.id == "t.w"
+    assert table.decide({SAMBA}, a=False, b="", c=True).rule.id == "t.else"
+    assert table.decide({WINDOWS}, a=False, b="x", c=True).rule.id == "t.w"
 
 
 # ---- what must hold of any configuration ----
@@ -216,6 +216,7 @@ def test_a_departure_is_a_difference_between_the_platforms(departure):
 
 def test_every_rule_of_one_platform_is_a_departure():
     named = {name for each in DEPARTURES for name in (each.rule, *each.follows)}
+    named |= {each.rule for kind in front_ends.load().values() for each in kind.departures.values() if each.rule}
     assert {rule.id for _, rule in EVERY_RULE if rule.platform} <= named <= {rule.id for _, rule in EVERY_RULE}
 
 

@@ -151,6 +151,14 @@ def test_other_differences(scope, expect, observation, where):
     assert differences(expect, observation, scope) == where
 
 
+def test_a_page_that_saw_nobody_needs_no_ticket_and_one_that_was_shown_a_ticket_saw_somebody(scope):
+    expect = dataclasses.replace(WORKS, sees={"sql": "ANONYMOUS"})
+    seen = dataclasses.replace(change(SEEN, "sql", identity="ANONYMOUS", scheme="OTHER"), kdc=(HOP1,))
+    assert differences(expect, seen, scope) == []
+    assert differences(expect, change(seen, "sql", scheme="KERBEROS"), scope) == [("back end sql", "scheme")]
+    assert differences(WORKS, seen, scope)[:2] == [("back end sql", "identity"), ("back end sql", "scheme")]
+
+
 def test_the_kdcs_answer_counts_also_where_the_page_has_another_word_for_it(scope):
     """SqlClient's 18456 tells nothing of the ticket that was refused, and would be the same without any request."""
     expect = dataclasses.replace(DENIED, fails={"sql": "LOGIN_FAILED"}, refused={"sql": "KDC_ERR_BADOPTION"})

@@ -52,7 +52,9 @@ public sealed class OnKestrel : IAsyncDisposable
     private void Listen(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestHeadersTotalSize = 1 << 20;
+        kestrel.Limits.MaxRequestHeadersTotalSize = settings.MaxRequestHeadersTotalSize;
+        // It has to have room for them.
+        kestrel.Limits.MaxRequestBufferSize = Math.Max(1 << 20, settings.MaxRequestHeadersTotalSize);
         foreach (var (address, port, secure) in settings.Applications.Select(each => (each.Address, each.Port, each.Secure)).Distinct())
         {
             kestrel.Listen(address == "*" ? IPAddress.Any : IPAddress.Parse(address), port, listener =>

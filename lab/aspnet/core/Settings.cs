@@ -42,6 +42,7 @@ public sealed record Settings
     public string HttpSys { get; init; } = "";
     public Application[] Applications { get; init; } = [];
     public Dictionary<string, BackEnd> BackEnds { get; init; } = [];
+    public int MaxRequestHeadersTotalSize { get; init; } = 32768; // Kestrel's own
     public string Certificate { get; init; } = "";
     public string Key { get; init; } = "";
 

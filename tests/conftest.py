@@ -12,6 +12,11 @@ from doublehop import holder
 PROGRAM = (sys.executable, "-m", "doublehop")
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long begins."""
+    items.sort(key=lambda each: each.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def doublehop():
     """Run a doublehop command to its end."""

@@ -50,6 +50,7 @@ def _run(command, path):
                           env={**os.environ, "PATH": path})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0].removeprefix("$ "))
 def test_a_block_of_commands_prints_what_the_readme_shows(block, path):
     for command, shown in _commands(block):

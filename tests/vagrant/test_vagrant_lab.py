@@ -106,6 +106,7 @@ def test_containers_have_the_rights_and_places_of_the_docker_lab(engine, standin
     assert engine.networks.get(machine.container.rpartition("-")[0]).attrs["Internal"]
 
 
+@pytest.mark.long
 def test_a_guest_that_dies_breaks_its_scenario_and_the_next_one_runs_in_a_new_lab(engine, session):
     before = leftovers(engine)
     (scenario,) = catalogue.select(catalogue.load(topologies.load()), ["constrained::listed"])

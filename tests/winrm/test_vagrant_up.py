@@ -91,6 +91,7 @@ def lab_of_the_same(run):
     return json.loads(done.stdout)
 
 
+@pytest.mark.long
 def test_a_vagrant_up_that_was_cut_short_goes_on_and_provisioning_again_changes_nothing(run, vagrant, servers, kept):
     """Also where machines come up side by side: a member waits for its domain."""
     dc1, web1 = servers.machines["dc1"].model, servers.machines["web1"].model

@@ -217,6 +217,7 @@ def leftovers(lab):
     return {label: lab.client.ask("read", dn=scope.dn(label), attributes=["objectSid"]) for label in ("alice", "pool")}
 
 
+@pytest.mark.long
 def test_two_scenarios_from_up_to_down(models, begin, lab, guests, leftovers):
     """The database sees the user; and nobody, where one leaf is changed, and that in the directory alone."""
     go_on, step = begin(WORKS, FAILS, mistaken=[(REFUSED, LET_IN), (FAILS, WORKS)])

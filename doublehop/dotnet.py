@@ -28,7 +28,7 @@ BUILD_SECONDS, COPY_SECONDS = 240, 60
 STAYS_NOWHERE = ("-nodeReuse:false", "-property:UseSharedCompilation=false")
 """Otherwise a build leaves processes waiting for the next one."""
 HOME = "/run/dotnet"
-"""Where a machine has its copy; what was built is in `app`."""
+"""Where a machine has its copy; what was built is in `app` of the project's own folder there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,28 @@ def published(project: str) -> Path:
 
 
 def bring(machine: Machine, project: str, *frameworks: str) -> None:
-    """Give a machine a project and what runs it, once."""
-    if machine.run("test", "-e", f"{HOME}/app").code == 0:
-        return
-    own, built = has(), published(project)
-    machine.run("mkdir", "-p", HOME).check()
-    unpack = machine.enter("tar", "--extract", "--no-same-owner", "--directory", HOME)
-    copied(own.root, own.parts(RUNTIME, *frameworks), unpack, COPY_SECONDS)
-    copied(built, ["app"], unpack, COPY_SECONDS)
+    """Give a machine a project and what runs it, each once."""
+    own = has()
+    for folder, root, parts in ((HOME, own.root, own.parts(RUNTIME, *frameworks)),
+                                (f"{HOME}/{project}", published(project), ["app"])):
+        missing = [each for each in parts if machine.run("test", "-e", f"{folder}/{each}").code]
+        if missing:
+            machine.run("mkdir", "-p", folder).check()
+            unpack = machine.enter("tar", "--extract", "--no-same-owner", "--directory", folder)
+            copied(root, missing, unpack, COPY_SECONDS)
 
 
 def bring_to_windows(machine: Machine, project: str, *_: str) -> None:
     """Give a Windows machine a project, once; what runs it there is ASP.NET Core's hosting bundle.
 
     Each build has a folder of its own, since IIS may have another one loaded.
+
+    Raises HostError when what was built is not for Windows too.
     """
     built = published(project)
+    if not any((built / "app" / "runtimes").glob("win*")):
+        raise HostError(f"{project}: no part of what was built is for Windows (runtimes/win*): this host's copy of "
+                        "Microsoft.Data.SqlClient is not the whole package that NuGet has")
     packed = io.BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         for each in sorted((built / "app").rglob("*")):

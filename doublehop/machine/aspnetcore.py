@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from select import select
 from typing import Any
 
 from doublehop.codes import ACCEPTOR_ALIASES, MIT_ERROR_BASE, NAMES
@@ -21,6 +23,8 @@ from doublehop.machine.iis.backends import CLOCK, LOGIN_ERRORS, BackEnd, Outgoin
 from doublehop.machine.iis.server import Certificate, Machine
 
 HOME = Path("/run/dotnet")
+ANSWER_SECONDS = 30
+"""How long a page is given to serve something else; the first time it has to load what it is made of."""
 FOLDER = keys.FOLDER / "aspnetcore"
 SETTINGS = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", "DOTNET_EnableDiagnostics": "0", "DOTNET_gcServer": "0",
             "DOTNET_TieredPGO": "0", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
@@ -38,7 +42,7 @@ class Process:
         self._folder = folder
         write_secret(folder / "trace", "")
         self._process = subprocess.Popen(
-            [HOME / "dotnet", HOME / "app" / "whoami.dll"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [HOME / "dotnet", HOME / "core" / "app" / "whoami.dll"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=sys.stderr.buffer, text=True,
             env={**SETTINGS, **CLOCK, "KRB5_KTNAME": f"FILE:{folder}/opens/keytab", "KRB5_TRACE": f"{folder}/trace",
                  "KRB5_CLIENT_KTNAME": f"FILE:{folder}/runs/keytab", "KRB5CCNAME": f"FILE:{folder}/runs/ccache"},
@@ -58,6 +62,9 @@ class Process:
         """Send one line, read one."""
         assert self._process.stdin is not None and self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
+        # It writes one line for one, so nothing of an earlier answer is left to be read.
+        if not select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
+            raise RuntimeError(f"the page said nothing for {ANSWER_SECONDS} s when it was told {', '.join(order)}")
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the page ended with {self._process.wait(5)} when it was told {', '.join(order)}")
@@ -86,18 +93,18 @@ class Kestrel:
         for number, ((opens_as, runs_as), applications) in enumerate(groups.items()):
             if number == len(self._processes):
                 self._processes.append(Process(FOLDER / str(number)))
-            account = self._account(runs_as, accounts)
             self._processes[number].configure({
-                "account": account.name if account else "", "backEnds": back_ends, "errors": ERRORS,
-                "refusals": REFUSALS, "loginErrors": WORDS, "applications": [*map(_application, applications)],
+                "backEnds": back_ends, "errors": ERRORS, "refusals": REFUSALS, "loginErrors": WORDS,
+                "applications": [*map(_application, applications)],
                 "maxRequestHeadersTotalSize": config.httpSys.MaxRequestBytes,
                 **({"certificate": f"{certificates.OWN}/certificate.pem", "key": f"{certificates.OWN}/key.pem"}
                    if certificate else {}),
-            }, self._account(opens_as, accounts), account)
+            }, self._account(opens_as, accounts), self._account(runs_as, accounts))
 
     def noted(self) -> list[dict[str, Any]]:
-        """What came of each request since the configuration, or since this was forgotten."""
-        return [entry for each in self._processes for entry in each.order(log=True)["log"]]
+        """What came of each request since the configuration, or since this was forgotten, in order."""
+        entries = [entry for each in self._processes for entry in each.order(log=True)["log"]]
+        return sorted(entries, key=lambda entry: datetime.fromisoformat(entry.pop("time")))
 
     def forget(self) -> None:
         """Note requests from here on."""

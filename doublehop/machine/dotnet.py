@@ -25,7 +25,7 @@ def ask(url: str, *, times: int, port_in_spn: bool, authority: Path, timeout: fl
     with tempfile.NamedTemporaryFile() as trace:
         trusted = {"SSL_CERT_FILE": str(authority)} if authority.exists() else {}
         answer: dict[str, Any] = json.loads(run(
-            str(HOME / "dotnet"), str(HOME / "app" / "client.dll"), url, str(times), timeout=timeout,
+            str(HOME / "dotnet"), str(HOME / "client" / "app" / "client.dll"), url, str(times), timeout=timeout,
             env={**SETTINGS, **trusted, **(PORT_IN_SPN if port_in_spn else {}), "KRB5_TRACE": trace.name},
         ))
         return answer | told_by(Path(trace.name).read_text())

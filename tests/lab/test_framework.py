@@ -125,7 +125,7 @@ def test_the_page_on_mono_says_who_it_is(ask):
 
 @pytest.mark.parametrize(("name", "error"), [
     ("gone", "BACK_END_UNREACHABLE"), ("sql", "BACK_END_UNREACHABLE"), ("closed", "HTTP_401"),
-    ("broken", "BACK_END_UNREACHABLE"), ("share", "DirectoryNotFoundException"),
+    ("broken", "BACK_END_UNREACHABLE"), ("share", "ERROR_PATH_NOT_FOUND"),
 ])
 def test_a_back_end_that_does_not_answer_is_told_with_its_error(ask, name, error):
     status, page = ask(f"back_ends={name}")

@@ -89,7 +89,7 @@ def serve(lab, directory, lab_bench, folder):
             "path": f"{folder}/keytab", "principal": own.principal, "salt": own.salt, "kvno": own.kvno,
             "password": own.password})).check()
         page = web1.open("env", *SETTINGS, f"KRB5_KTNAME=FILE:{folder}/keytab", f"KRB5_TRACE={folder}/trace",
-                         f"{dotnet.HOME}/dotnet", f"{dotnet.HOME}/app/whoami.dll", f"http://*:{PORT}")
+                         f"{dotnet.HOME}/dotnet", f"{dotnet.HOME}/core/app/whoami.dll", f"http://*:{PORT}")
         running.append(page)
         assert page.receive(START_SECONDS) == b"listening", page.log()
         return page
@@ -136,6 +136,14 @@ def test_with_another_accounts_key_nobody_is_known(lab, directory, client, serve
     assert page.receive(START_SECONDS).startswith(b"refused: ")
     trace = lab.machines["web1"].fetch(f"{folder}/trace").decode()
     assert re.search(r"Failed to decrypt AP-REQ ticket: \S+ ticket server \S+ not found in keytab", trace), trace
+
+
+def test_what_is_no_token_is_refused_as_such(lab, directory, serve):
+    page = serve("web1")
+    done = lab.client.machine.run("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}",
+                                  "--header", "Authorization: Negotiate !!!", directory.fill(PAGE))
+    assert done.check().stdout == "401"
+    assert page.receive(START_SECONDS) == b"refused: InvalidToken"
 
 
 def test_the_groups_were_in_the_ticket(lab, directory, lab_bench, serve, folder):

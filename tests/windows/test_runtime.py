@@ -13,6 +13,7 @@ import pytest
 
 from doublehop import dotnet
 from doublehop.data import LAB
+from doublehop.errors import HostError
 from doublehop.run import CommandResult
 from tests.windows.conftest import certificates, golden
 
@@ -406,12 +407,22 @@ def test_the_page_of_asp_net_core_is_brought_once_and_each_build_to_a_folder_of_
     brought = tmp_path / "C" / "doublehop" / "aspnet"
     for build in ("one", "two", "one"):
         app = tmp_path / build / "app"
-        (app / "runtimes").mkdir(parents=True, exist_ok=True)
+        (app / "runtimes" / "win").mkdir(parents=True, exist_ok=True)
         (app / "whoami.dll").write_bytes(bytes(range(256)))
-        (app / "runtimes" / "of").write_text(build)
+        (app / "runtimes" / "win" / "of").write_text(build)
         monkeypatch.setattr(dotnet, "published", lambda project, build=build: tmp_path / build)
         dotnet.bring_to_windows(machine, "core")
         assert (brought / f"core-{build}" / "whoami.dll").read_bytes() == bytes(range(256))
-        assert (brought / f"core-{build}" / "runtimes" / "of").read_text() == build
+        assert (brought / f"core-{build}" / "runtimes" / "win" / "of").read_text() == build
         assert (brought / "core.txt").read_text() == f"{brought}/core-{build}".replace("/", "\\")
     assert sorted(each.name for each in brought.iterdir()) == ["core-one", "core-two", "core.txt"]
+
+
+def test_a_build_that_is_not_for_windows_is_not_brought_there(pwsh, tmp_path, monkeypatch):
+    """Some copies of a package have but the part of the host's own system; the page would answer with an exception."""
+    machine: Any = Machine(pwsh, tmp_path / "C")
+    (tmp_path / "one" / "app" / "runtimes" / "unix").mkdir(parents=True)
+    monkeypatch.setattr(dotnet, "published", lambda project: tmp_path / "one")
+    with pytest.raises(HostError, match="core: no part of what was built is for Windows"):
+        dotnet.bring_to_windows(machine, "core")
+    assert not (tmp_path / "C").exists()

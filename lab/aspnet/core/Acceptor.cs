@@ -29,8 +29,10 @@ public static class Acceptor
             return application.Persist && connection.TryGetValue(Kept, out var kept) && kept is (Leg leg, Application its)
                    && its == application ? leg : new Leg(null, null, "", null);
         connection.Remove(Kept);
-        if (!TokenOf(header, out var token))
+        if (!header.StartsWith($"{Scheme} ", StringComparison.OrdinalIgnoreCase))
             return new Leg(null, null, "", null);
+        if (!TokenOf(header, out var token))
+            return new Leg(null, null, "", NegotiateAuthenticationStatusCode.InvalidToken);
         var acceptor = connection.Remove(Handshake, out var begun)
             ? (NegotiateAuthentication)begun!
             : new NegotiateAuthentication(new NegotiateAuthenticationServerOptions { Package = Scheme });
@@ -55,9 +57,6 @@ public static class Acceptor
 
     private static bool TokenOf(string header, out byte[] token)
     {
-        token = [];
-        if (!header.StartsWith($"{Scheme} ", StringComparison.OrdinalIgnoreCase))
-            return false;
         var decoded = new byte[header.Length];
         var whole = Convert.TryFromBase64String(header[(Scheme.Length + 1)..].Trim(), decoded, out var size);
         token = decoded[..size];

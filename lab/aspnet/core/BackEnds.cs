@@ -12,7 +12,7 @@ using Npgsql;
 
 namespace Whoami;
 
-public sealed class BackEnds(Settings settings)
+public sealed class BackEnds(Settings settings, string account)
 {
     private const string Unreachable = "BACK_END_UNREACHABLE";
     private const int Seconds = 20;
@@ -22,7 +22,33 @@ public sealed class BackEnds(Settings settings)
         [0x80090311] = "SEC_E_NO_AUTHENTICATING_AUTHORITY", [0x80090322] = "SEC_E_WRONG_PRINCIPAL",
         [0x80090324] = "SEC_E_TIME_SKEW",
     };
+    /// <summary>What a file server answers, or the way to it (winerror.h).</summary>
+    private static readonly Dictionary<int, string> Win32 = new()
+    {
+        [3] = "ERROR_PATH_NOT_FOUND", [5] = "ERROR_ACCESS_DENIED", [53] = "ERROR_BAD_NETPATH", [64] = "ERROR_NETNAME_DELETED",
+        [67] = "ERROR_BAD_NET_NAME", [1311] = "ERROR_NO_LOGON_SERVERS", [1326] = "ERROR_LOGON_FAILURE",
+        [1396] = "ERROR_WRONG_TARGET_NAME",
+    };
     private readonly KerberosTrace trace = new(settings.Trace, settings.Errors, settings.Refusals);
+
+    /// <summary>Have loaded what asking takes while a thread still is its process: with a token that is good for no more than
+    /// telling who somebody is, nobody opens a file.</summary>
+    public static void Load()
+    {
+        using var nowhere = new SqlConnection("Data Source=tcp:127.0.0.1,1;Integrated Security=true;Connect Timeout=1");
+        using var nobody = new HttpClient();
+        foreach (Action each in (Action[])[nowhere.Open, () => nobody.Send(new(HttpMethod.Get, "http://127.0.0.1:1/"))])
+        {
+            try
+            {
+                each();
+            }
+            catch (Exception failure) when (failure is SqlException or HttpRequestException)
+            {
+                // Nobody is there, which is what was expected.
+            }
+        }
+    }
 
     public bool Knows(string chain) => settings.BackEnds.ContainsKey(chain.Split('.', 2)[0]);
 
@@ -73,7 +99,7 @@ public sealed class BackEnds(Settings settings)
         // The back end refused a ticket that the KDC gave; .NET has this one word for all that it may have said.
         if (words.Contains(nameof(NegotiateAuthenticationStatusCode.GenericFailure)))
             return Seen.Failed(nameof(NegotiateAuthenticationStatusCode.GenericFailure), words);
-        return Seen.Failed(Named(words) ?? failure.GetType().Name, words);
+        return Seen.Failed(Named(words) ?? OfAShare(failure) ?? failure.GetType().Name, words);
     }
 
     /// <summary>The driver tells what SSPI refused in words alone ("... Cannot generate SSPI context."); -2 took too long.</summary>
@@ -102,7 +128,7 @@ public sealed class BackEnds(Settings settings)
         var how = new NpgsqlConnectionStringBuilder
         {
             Host = backEnd.Host, Port = backEnd.Port, Database = "postgres", KerberosServiceName = backEnd.Service,
-            Username = settings.Account.Length == 0 ? "ANONYMOUS" : settings.Account, Pooling = false, Timeout = Seconds,
+            Username = account.Length == 0 ? "ANONYMOUS" : account, Pooling = false, Timeout = Seconds,
             RequireAuth = "GSS",
         };
         await using var connection = new NpgsqlConnection(how.ConnectionString);
@@ -117,6 +143,13 @@ public sealed class BackEnds(Settings settings)
             Identity = row.GetString(0), Login = row.GetString(1), Encrypted = row.GetBoolean(2),
             Scheme = row.GetBoolean(3) ? "KERBEROS" : "OTHER",
         };
+    }
+
+    /// <summary>An error of Windows' own that a failure has for its number.</summary>
+    private static string? OfAShare(Exception failure)
+    {
+        var code = unchecked((uint)failure.HResult);
+        return code >> 16 != 0x8007 ? null : Win32.GetValueOrDefault((int)(code & 0xFFFF), $"WIN32_{code & 0xFFFF}");
     }
 
     private static async Task<Seen> AskSqlServer(BackEnd backEnd)

@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Whoami;
 
-public sealed record Noted(string Request, string Application, int Status, string Error, string Native);
+public sealed record Noted(DateTimeOffset Time, string Request, string Application, int Status, string Error, string Native);
 
 public sealed class OnKestrel : IAsyncDisposable
 {
@@ -23,6 +23,7 @@ public sealed class OnKestrel : IAsyncDisposable
     private readonly BackEnds backEnds;
     private readonly KerberosTrace trace;
     private readonly WebApplication app;
+    private readonly string account = Keytab.Holder();
 
     public System.Collections.Concurrent.ConcurrentQueue<Noted> Log { get; } = new();
 
@@ -37,7 +38,7 @@ public sealed class OnKestrel : IAsyncDisposable
     private OnKestrel(Settings settings)
     {
         this.settings = settings;
-        backEnds = new BackEnds(settings);
+        backEnds = new BackEnds(settings, account);
         trace = new KerberosTrace(settings.Trace, settings.Errors, settings.Refusals);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -103,19 +104,20 @@ public sealed class OnKestrel : IAsyncDisposable
             context.Response.StatusCode = StatusCodes.Status501NotImplemented;
             return new { error = "new WindowsIdentity(upn) is Windows's alone" };
         }
-        return await Page.Whoami(leg.Caller ?? Caller.Anonymous, settings.Account, () => settings.Account, asked, backEnds,
+        return await Page.Whoami(leg.Caller ?? Caller.Anonymous, account, () => account, asked, backEnds,
                                  work => work());
     }
 
     /// <summary>All that .NET knows of who asked (row B-38).</summary>
     private static object Claims(Leg leg)
     {
-        var user = new ClaimsPrincipal(leg.Identity!);
+        if (leg is not { Identity: { } identity, Caller: { } caller })
+            return new { error = "nobody in particular asked" };
+        var user = new ClaimsPrincipal(identity);
         var roles = user.Identities.SelectMany(each => each.FindAll(each.RoleClaimType)).Select(each => each.Value);
         return new
         {
-            scheme = leg.Caller!.Scheme, user = leg.Identity!.Name, authenticationType = leg.Identity.AuthenticationType,
-            level = leg.Caller.Level,
+            scheme = caller.Scheme, user = identity.Name, authenticationType = identity.AuthenticationType, level = caller.Level,
             claims = user.Claims.Select(each => new { type = each.Type, value = each.Value }).ToArray(),
             roles = roles.ToArray(),
         };
@@ -148,7 +150,7 @@ public sealed class OnKestrel : IAsyncDisposable
 
     private void Note(HttpContext context, Application application, int status, (string Name, string Native)? refusal)
     {
-        Log.Enqueue(new Noted($"{context.Request.Method} {context.Request.Path}", application.Path, status,
+        Log.Enqueue(new Noted(DateTimeOffset.UtcNow, $"{context.Request.Method} {context.Request.Path}", application.Path, status,
                               refusal?.Name ?? "", refusal?.Native ?? ""));
     }
 }

@@ -31,7 +31,8 @@ public static class OnWindows
             builder.WebHost.UseIIS();
         }
         var app = builder.Build();
-        var backEnds = new BackEnds(settings);
+        BackEnds.Load();
+        var backEnds = new BackEnds(settings, "");
         app.Run(context => Answer(context, settings, backEnds));
         await app.RunAsync();
     }

@@ -29,7 +29,7 @@ public sealed record BackEnd
     public string Service { get; init; } = "MSSQLSvc";
 }
 
-/// <summary>Everything one process is told. `Account` is the one it has on the network, and nobody's when empty.</summary>
+/// <summary>Everything one process is told; who it is, it knows from its token or its keytab.</summary>
 public sealed record Settings
 {
     public static readonly JsonSerializerOptions Words = new(JsonSerializerDefaults.Web)
@@ -37,7 +37,6 @@ public sealed record Settings
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    public string Account { get; init; } = "";
     public bool Impersonate { get; init; }
     public string HttpSys { get; init; } = "";
     public Application[] Applications { get; init; } = [];

@@ -29,6 +29,14 @@ namespace Whoami
             { 0x80090322, "SEC_E_WRONG_PRINCIPAL" }, { 0x80090324, "SEC_E_TIME_SKEW" },
         };
 
+        /// <summary>What a file server answers, or the way to it (winerror.h).</summary>
+        private static readonly Dictionary<int, string> Win32 = new Dictionary<int, string>
+        {
+            { 3, "ERROR_PATH_NOT_FOUND" }, { 5, "ERROR_ACCESS_DENIED" }, { 53, "ERROR_BAD_NETPATH" },
+            { 64, "ERROR_NETNAME_DELETED" }, { 67, "ERROR_BAD_NET_NAME" }, { 1311, "ERROR_NO_LOGON_SERVERS" },
+            { 1326, "ERROR_LOGON_FAILURE" }, { 1396, "ERROR_WRONG_TARGET_NAME" },
+        };
+
         public static bool Knows(string chain)
         {
             return ConfigurationManager.AppSettings[Prefix + chain.Split('.')[0]] != null;
@@ -67,15 +75,11 @@ namespace Whoami
                 {
                     seen[name] = Failed(OfAPage(failure), failure);
                 }
-                catch (UnauthorizedAccessException failure)
-                {
-                    seen[name] = Failed("ACCESS_DENIED", failure);
-                }
                 catch (Exception failure)
                 {
                     if (!(failure is IOException || failure is SystemException))
                         throw;
-                    seen[name] = Failed(OfWindows(failure) ?? failure.GetType().Name, failure);
+                    seen[name] = Failed(OfWindows(failure) ?? OfAShare(failure) ?? failure.GetType().Name, failure);
                 }
             }
         }
@@ -139,6 +143,16 @@ namespace Whoami
                 var owner = File.GetAccessControl(path, AccessControlSections.Owner).GetOwner(typeof(NTAccount)).Value;
                 return Seen(owner, owner, "OTHER", false);
             }
+        }
+
+        /// <summary>An error of Windows' own that a failure has for its number.</summary>
+        private static string OfAShare(Exception failure)
+        {
+            string name;
+            var code = unchecked((uint)failure.HResult);
+            if (code >> 16 != 0x8007)
+                return null;
+            return Win32.TryGetValue((int)(code & 0xFFFF), out name) ? name : "WIN32_" + (code & 0xFFFF);
         }
 
         private static void AskPage(string name, string url, IEnumerable<string> behind, IDictionary<string, object> seen)

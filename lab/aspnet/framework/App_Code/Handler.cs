@@ -8,7 +8,6 @@ using System.Configuration;
 using System.Linq;
 using System.Security;
 using System.Security.Principal;
-using System.Threading;
 using System.Web;
 using System.Web.Script.Serialization;
 
@@ -90,21 +89,12 @@ namespace Whoami
             }
         }
 
-        /// <summary>The worker process's own identity: a thread that impersonates nobody.</summary>
+        /// <summary>The worker process's own identity, for which the thread goes back to it.</summary>
         private static string Pool()
-        {
-            var name = "";
-            var itself = new Thread(delegate() { name = AsNobodyElse(); });
-            itself.Start();
-            itself.Join();
-            return name;
-        }
-
-        private static string AsNobodyElse()
         {
             if (Environment.OSVersion.Platform != PlatformID.Win32NT)
                 return WindowsIdentity.GetCurrent().Name;
-            using (WindowsIdentity.Impersonate(IntPtr.Zero)) // reverts what ASP.NET lets flow into new threads
+            using (WindowsIdentity.Impersonate(IntPtr.Zero)) // which is RevertToSelf, until it is disposed
                 return WindowsIdentity.GetCurrent().Name;
         }
 

@@ -5,12 +5,11 @@ folder as it is; Mono has no Negotiate, so its caller is nobody.
 """
 
 import getpass
-import http.client
 import json
 import os
 import shutil
 import threading
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
@@ -19,14 +18,13 @@ import pytest
 from doublehop import dotnet
 from doublehop.data import LAB
 from doublehop.run import run
-from tests.lab import xsp
+from tests.lab import pages, xsp
 
 pytestmark = pytest.mark.delegation
 
-SOURCE = LAB / "aspnet" / "framework"
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
 MONO_MISSING = "mono missing, try bin/doublehop setup aspnet"
-REQUEST_SECONDS, BUILD_SECONDS = 60, 240
+BUILD_SECONDS = 240
 REFUSED = {"error": "KDC_ERR_BADOPTION", "native": "KDC can't fulfill requested option"}
 ANOTHER = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "lab-pool@DOUBLEHOP.TEST", "level": "Impersonate",
            "thread": "lab-api", "pool": "lab-api",
@@ -48,7 +46,7 @@ def compiled(folder):
 def test_microsofts_reference_assemblies_take_the_page(change, error, tmp_path, not_run):
     if dotnet.runtime() is None:
         not_run("dotnet missing")
-    folder = shutil.copytree(SOURCE, tmp_path / "page", ignore=shutil.ignore_patterns("bin", "obj"))
+    folder = shutil.copytree(pages.FRAMEWORK, tmp_path / "page", ignore=shutil.ignore_patterns("bin", "obj"))
     if change:
         handler = folder / "App_Code" / "Handler.cs"
         handler.write_text(handler.read_text().replace(*change))
@@ -83,36 +81,17 @@ def another_page():
         server.server_close()
 
 
-def settings_of(url, folder):
-    back_ends = {"api": f"page {url}/whoami", "closed": f"page {url}/closed", "broken": f"page {url}/broken",
-                 "gone": "page http://127.0.0.1:1/whoami", "share": f"share {folder}/nowhere",
-                 "sql": "sqlserver Data Source=tcp:127.0.0.1,1;Integrated Security=true;Connect Timeout=2"}
-    return "".join(f'<add key="back-end:{name}" value="{value}" />' for name, value in back_ends.items())
-
-
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory, not_run):
-    """Ask the page on Mono; gives status and JSON. Its back ends alone are others than in the folder that IIS gets."""
+    """Ask the page on Mono; gives status and JSON."""
     if xsp.missing():
         not_run(MONO_MISSING)
-    folder = shutil.copytree(SOURCE, tmp_path_factory.mktemp("mono") / "p", ignore=shutil.ignore_patterns("bin", "obj"))
-    config = folder / "web.config"
-    with another_page() as url:
-        own = config.read_text()
-        assert '<add key="back-end:sql"' in own
-        config.write_text(own.replace("</appSettings>", f"</appSettings>\n<!-- {url} -->").replace(
-            own[own.index('<add key="back-end:sql"'):own.index("</appSettings>")], settings_of(url, folder)))
-        with xsp.serving(folder) as port:
-
-            def ask(query):
-                with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)) as connection:
-                    connection.request("GET", f"/whoami?{query}")
-                    answer = connection.getresponse()
-                    body = answer.read()
-                assert answer.headers["Content-Type"] == "application/json", body
-                return answer.status, json.loads(body)
-
-            yield ask
+    folder = tmp_path_factory.mktemp("mono")
+    with another_page() as url, pages.on_mono(folder, {
+            "api": f"page {url}/whoami", "closed": f"page {url}/closed", "broken": f"page {url}/broken",
+            "gone": "page http://127.0.0.1:1/whoami", "share": f"share {folder}/nowhere",
+            "sql": "sqlserver Data Source=tcp:127.0.0.1,1;Integrated Security=true;Connect Timeout=2"}) as ask:
+        yield ask
 
 
 def test_the_page_on_mono_says_who_it_is(ask):

@@ -4,16 +4,19 @@ It is compiled against .NET Framework 4.8's reference assemblies where .NET is t
 folder as it is; Mono has no Negotiate, so its caller is nobody.
 """
 
+import base64
 import getpass
 import json
 import os
 import shutil
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
 import pytest
+import spnego
 
 from doublehop import dotnet
 from doublehop.data import LAB
@@ -92,6 +95,56 @@ def ask(tmp_path_factory, not_run):
             "gone": "page http://127.0.0.1:1/whoami", "share": f"share {folder}/nowhere",
             "sql": "sqlserver Data Source=tcp:127.0.0.1,1;Integrated Security=true;Connect Timeout=2"}) as ask:
         yield ask
+
+
+def token(mechanism, rest):
+    """A token with its framing (RFC 2743 section 3.1), short enough for lengths of one byte."""
+    content = bytes([0x06, len(mechanism)]) + mechanism + rest
+    return bytes([0x60, len(content)]) + content
+
+
+def offering(mechanism, inner):
+    """What SPNEGO begins with: one mechanism, and its own first token (RFC 4178 section 4.2.1)."""
+    offered = bytes([0x06, len(mechanism)]) + mechanism
+    kinds = bytes([0xA0, len(offered) + 2, 0x30, len(offered)]) + offered
+    first = bytes([0xA2, len(inner) + 2, 0x04, len(inner)]) + inner
+    both = kinds + first
+    return token(SPNEGO, bytes([0xA0, len(both) + 2, 0x30, len(both)]) + both)
+
+
+SPNEGO, KERBEROS = bytes.fromhex("2b0601050502"), bytes.fromhex("2a864886f712010202")
+TICKET = token(KERBEROS, b"\x01\x00" + b"AP-REQ")
+NTLM = spnego.client("u", "p", hostname="h", protocol="ntlm").step() or b""
+WRAPPED = spnego.client("u", "p", hostname="h", protocol="negotiate",
+                        options=spnego.NegotiateOptions.use_negotiate).step() or b""
+TOLD = {TICKET: "Kerberos Kerberos", offering(KERBEROS, TICKET): "SPNEGO Kerberos", NTLM: "NTLM NTLM",
+        WRAPPED: "SPNEGO NTLM"}
+"""Tokens, with the mechanism and the scheme that they are of."""
+
+
+def test_a_token_tells_its_mechanism_and_its_scheme(tmp_path, not_run):
+    """IIS says Negotiate of all of them; NTLM inside SPNEGO is told by its signature."""
+    assert WRAPPED[0] == 0x60 and SPNEGO in WRAPPED[:16]
+    assert told_by_caller(tmp_path, not_run, [base64.b64encode(each).decode() for each in TOLD]) == [*TOLD.values()]
+
+
+def test_a_built_in_account_is_the_computer_or_nobody_on_the_network(tmp_path, not_run):
+    computer = f"{socket.gethostname().partition('.')[0]}$"
+    names = {r"NT AUTHORITY\LOCAL SERVICE": "", r"NT AUTHORITY\NETWORK SERVICE": computer,
+             r"NT AUTHORITY\SYSTEM": computer, r"IIS APPPOOL\Portal": computer,
+             r"DOUBLEHOP\lab-pool": r"DOUBLEHOP\lab-pool"}
+    told = told_by_caller(tmp_path, not_run, [f"name {each}" for each in names])
+    assert [each.lower() for each in told] == [each.lower() for each in names.values()]
+
+
+def told_by_caller(folder, not_run, lines):
+    """What the page's own class says of these, line for line; it is compiled for that with Mono."""
+    if xsp.missing():
+        not_run(MONO_MISSING)
+    program = str(folder / "tokens.exe")
+    run(["mcs", "-langversion:5", "-r:System.Web", f"-out:{program}", str(xsp.TOKENS),
+         str(pages.FRAMEWORK / "App_Code" / "Caller.cs")], timeout=BUILD_SECONDS).check()
+    return run(["mono", program], stdin="\n".join(lines) + "\n", timeout=BUILD_SECONDS).check().stdout.splitlines()
 
 
 def test_the_page_on_mono_says_who_it_is(ask):

@@ -13,7 +13,7 @@ import pytest
 from doublehop import catalogue, front_ends, handles, releases, report
 from doublehop import topology as topologies
 from doublehop.data import SCENARIOS
-from doublehop.errors import DoublehopError, HostError, LabError
+from doublehop.errors import DoublehopError, HostError, InputError, LabError
 from doublehop.explain import explain
 from doublehop.lab import Lab
 from doublehop.model import Result, Scenario, VerdictKind
@@ -111,7 +111,7 @@ def lab(lab_session: Session) -> Lab:
     """The running lab; the first test that asks for it brings it up."""
     try:
         return lab_session.lab().wait_for_all()
-    except HostError as failure:
+    except (HostError, InputError) as failure:
         pytest.fail(f"no lab on this machine: {failure}", pytrace=False)
 
 
@@ -153,7 +153,7 @@ def scenario_result(request: pytest.FixtureRequest, lab_session: Session, pytest
     scenario: Scenario = request.param
     try:
         result = lab_session.run(scenario)
-    except HostError as failure:
+    except (HostError, InputError) as failure:
         pytest.fail(f"no lab on this machine: {failure}", pytrace=False)
     request.node.user_properties.append(
         (PROPERTY, {"id": scenario.id, "verdict": str(result.verdict.kind), "reason": result.verdict.reason})

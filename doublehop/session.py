@@ -65,7 +65,8 @@ class Session:
     def lab(self) -> Lab:
         """The running lab.
 
-        Raises HostError when this machine cannot run one, LabError when it would not come up or broke too often.
+        Raises HostError when this machine cannot run one, InputError when what is kept of an earlier one cannot be
+        used, LabError when it would not come up or broke too often.
         """
         if self._lab is not None and self._lab.broken:
             self._broken = self._lab.broken

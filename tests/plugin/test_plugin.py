@@ -73,6 +73,24 @@ def test_a_failing_lab_is_broken_and_never_disagreed(run, scenario, text):
     result.stdout.fnmatch_lines([f"*{text}*", "*0 disagreed, 1 broken*"])
 
 
+@pytest.mark.parametrize("error", ["HostError('bwrap missing')", "InputError('options.json', 'no JSON')"])
+def test_a_machine_that_can_have_no_lab_says_so_without_a_traceback(run, pytester, error):
+    pytester.makeconftest(f"""
+        from doublehop.errors import HostError, InputError
+        from doublehop.providers.fake import FakeProvider
+
+        def up(*_):
+            raise {error}
+
+        FakeProvider.up = up
+    """)
+    result = run(REFUSED)
+    assert result.parseoutcomes().keys() <= {"failed", "error", "errors"}
+    result.stdout.fnmatch_lines([f"no lab on this machine: {error.split(chr(39))[1]}*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*raise *")
+
+
 def test_the_lab_is_rebuilt_once_and_then_nothing_is_run(run):
     again = [DIES.replace("[dies]", f"[dies{number}]") for number in (1, 2)]
     result = run(again[0], REFUSED, again[1], LET_IN)

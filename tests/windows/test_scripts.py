@@ -36,6 +36,14 @@ MEMBERS = {
 """Their own members that are used."""
 
 
+def test_every_command_line_that_is_noted_is_one_of_a_script():
+    """By its words that are no pattern: what no script runs any more is taken from the table too."""
+    scripts = "\n".join(each.read_text() for each in sorted(FOLDER.glob("*.ps1")))
+    unused = [(program, line) for program, row in facts.programs().items() for line in row["lines"]
+              if [word for word in line if re.fullmatch(r"[\w/:.=-]+", word) and f"{word}'" not in scripts]]
+    assert not unused
+
+
 _read: dict[Path, Any] = {}
 
 

@@ -5,31 +5,38 @@ the other labs.
 """
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from doublehop.errors import LabError
+from doublehop.errors import HostError, LabError
 
 DAY = timedelta(days=1)
 LASTS = 365 * DAY
 NAME = "doublehop lab authority"
+T = TypeVar("T")
 
 
 class Authority:
-    """Signs certificates; `path` is the file of its own, for those who have to trust it."""
+    """Signs certificates; `path` is the file of its own, for those who have to trust it.
+
+    Raises HostError when what is kept of it is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "authority.pem"
         key = folder / "authority.key"
         if not self.path.exists():
             self._found(key)
-        self._key = serialization.load_pem_private_key(key.read_bytes(), None)
-        self._own = x509.load_pem_x509_certificate(self.path.read_bytes())
+        self._own = _kept(self.path, x509.load_pem_x509_certificate)
+        self._key = _kept(key, lambda content: serialization.load_pem_private_key(content, None))
 
     @property
     def pem(self) -> str:
@@ -71,6 +78,14 @@ class Authority:
         own = own.add_extension(_usage(signs=True), True)
         own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         self.path.write_text(_pem(own.sign(key, hashes.SHA256())))
+
+
+def _kept(path: Path, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(path.read_bytes())
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as failure:
+        raise HostError(f"{path} cannot be read ({failure}): put it back, or make the machines anew, with the "
+                        "authority's files removed: those that are there trust this one") from failure
 
 
 def _begun(subject: x509.Name, issuer: x509.Name, key: object) -> x509.CertificateBuilder:

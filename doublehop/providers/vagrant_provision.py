@@ -103,7 +103,8 @@ def brought_up(kept: Kept, topology: Topology, progress: Progress) -> Access:
     own words.
     """
     with_options(described())
-    kept.known(topology.machines)
+    if kept.known(topology.machines) is not None:
+        Authority(kept.folder)  # which such guests trust, so it has to be there and whole
     guests = guests_of(kept)
     progress(f"vagrant up --provider={kept.kind} (once, with downloads: an hour or two)")
     guests.up(*topology.machines, provider=kept.kind)

@@ -30,6 +30,7 @@ def guests(checkout):
 @pytest.mark.parametrize(("path", "problem", "remedy"), [
     (".vagrant/doublehop/virtualbox/secrets.json", "cannot be read", "vagrant destroy` and begin anew"),
     (".vagrant/doublehop/virtualbox/web1.mark", "cannot be read", "vagrant destroy web1` and begin anew"),
+    (".vagrant/doublehop/virtualbox/authority.pem", "cannot be read", "make the machines anew"),
     ("lab/vagrant/options.json", "Expecting", "write one object of options, or remove it"),
     (TOPOLOGY, "Expecting", f"run python -m doublehop.providers.vagrant_machines > {TOPOLOGY}"),
 ])

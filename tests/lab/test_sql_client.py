@@ -61,7 +61,7 @@ def test_a_page_says_whom_the_database_saw(ask, answers, scheme, told):
 
 @pytest.mark.parametrize(("number", "severity", "message", "error"), [
     (18456, 14, NOBODY, "LOGIN_FAILED"), (18452, 14, "The login is from an untrusted domain.", "SQL_18452"),
-    (4060, 11, "Cannot open database.", "SQL_4060"),
+    (4064, 11, "Cannot open user default database.", "SQL_4064"),
 ])
 def test_a_page_says_why_the_database_let_nobody_in(ask, answers, number, severity, message, error):
     answers.refusal = tds.Refusal(number=number, severity=severity, message=message)

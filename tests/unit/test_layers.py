@@ -17,7 +17,7 @@ PACKAGE = Path(doublehop.__file__).parent
 ROOT = PACKAGE.parent
 
 LAYERS = {
-    "values": ["", "errors", "codes", "frontend", "model", "data"],
+    "values": ["", "errors", "codes", "frontend", "model", "model.*", "data"],
     "pure": ["topology", "scope", "sanity", "sanity_directory", "sanity_front_end", "catalogue", "directory",
              "kdclog", "verdict", "explain", "report", "render", "sources", "rules", "rules.*",
              "departures", "needs", "aside", "draw", "draw_ways", "generated", "releases",

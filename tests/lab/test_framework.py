@@ -16,12 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
 import pytest
-import spnego
 
 from doublehop import dotnet
 from doublehop.data import LAB
 from doublehop.run import run
-from tests.lab import pages, xsp
+from tests.lab import pages, tokens, xsp
 
 pytestmark = pytest.mark.delegation
 
@@ -97,35 +96,11 @@ def ask(tmp_path_factory, not_run):
         yield ask
 
 
-def token(mechanism, rest):
-    """A token with its framing (RFC 2743 section 3.1), short enough for lengths of one byte."""
-    content = bytes([0x06, len(mechanism)]) + mechanism + rest
-    return bytes([0x60, len(content)]) + content
-
-
-def offering(mechanism, inner):
-    """What SPNEGO begins with: one mechanism, and its own first token (RFC 4178 section 4.2.1)."""
-    offered = bytes([0x06, len(mechanism)]) + mechanism
-    kinds = bytes([0xA0, len(offered) + 2, 0x30, len(offered)]) + offered
-    first = bytes([0xA2, len(inner) + 2, 0x04, len(inner)]) + inner
-    both = kinds + first
-    return token(SPNEGO, bytes([0xA0, len(both) + 2, 0x30, len(both)]) + both)
-
-
-SPNEGO, KERBEROS = bytes.fromhex("2b0601050502"), bytes.fromhex("2a864886f712010202")
-TICKET = token(KERBEROS, b"\x01\x00" + b"AP-REQ")
-NTLM = spnego.client("u", "p", hostname="h", protocol="ntlm").step() or b""
-WRAPPED = spnego.client("u", "p", hostname="h", protocol="negotiate",
-                        options=spnego.NegotiateOptions.use_negotiate).step() or b""
-TOLD = {TICKET: "Kerberos Kerberos", offering(KERBEROS, TICKET): "SPNEGO Kerberos", NTLM: "NTLM NTLM",
-        WRAPPED: "SPNEGO NTLM"}
-"""Tokens, with the mechanism and the scheme that they are of."""
-
-
 def test_a_token_tells_its_mechanism_and_its_scheme(tmp_path, not_run):
     """IIS says Negotiate of all of them; NTLM inside SPNEGO is told by its signature."""
-    assert WRAPPED[0] == 0x60 and SPNEGO in WRAPPED[:16]
-    assert told_by_caller(tmp_path, not_run, [base64.b64encode(each).decode() for each in TOLD]) == [*TOLD.values()]
+    assert tokens.WRAPPED[0] == 0x60 and tokens.SPNEGO in tokens.WRAPPED[:16]
+    lines = [base64.b64encode(each).decode() for each in tokens.TOLD]
+    assert told_by_caller(tmp_path, not_run, lines) == [*tokens.TOLD.values()]
 
 
 def test_a_built_in_account_is_the_computer_or_nobody_on_the_network(tmp_path, not_run):

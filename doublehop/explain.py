@@ -264,6 +264,32 @@ def _outcome(line: KdcLine) -> str:
     return f"{error}: {line.reason}" if line.reason else error
 
 
+OF_FRONT_ENDS = {
+    "STATUS_ACCOUNT_RESTRICTION":
+        "the domain controller refuses NTLM for this user, as it does for members of Protected Users",
+    "STATUS_NTLM_BLOCKED":
+        "NTLM is denied in this domain, so a client that gets no ticket gets in nowhere: see to the SPN",
+    "KRB_AP_ERR_MODIFIED":
+        "the ticket is for another account's key than the one the front end opens tickets with: compare the SPN's "
+        "owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's encryption types "
+        "and age with the account's",
+    "SEC_E_BAD_BINDINGS":
+        "the token is not bound to the TLS connection it came on: the client sends no channel binding, or something "
+        "between it and the front end ends its TLS (extendedProtection tokenChecking)",
+    "KRB_AP_ERR_SKEW":
+        "the clocks of front end and client differ by more than five minutes: synchronise both with the domain",
+}
+"""What an error of the front end's most often comes from, and what to do."""
+OF_BACK_ENDS = {
+    "KRB_AP_ERR_MODIFIED":
+        "the KDC sealed the ticket for {0} with another account's key than the one that runs {0}",
+    "CANNOT_GENERATE_SSPI_CONTEXT":
+        "the SPN of {0} is registered and its ticket is of no use: another account holds the SPN than the one that "
+        "runs {0}, or the two have no encryption type in common",
+}
+"""The same of an error at a back end, by its name."""
+
+
 def causes(observation: Observation, scope: Scope) -> Iterator[str]:
     """Named causes with a remedy, from the KDC's reasons and the facts the scenario put into the directory."""
     given = scope.given
@@ -280,22 +306,11 @@ def causes(observation: Observation, scope: Scope) -> Iterator[str]:
         if line.error == "KDC_ERR_ETYPE_NOSUPP" and line.service == referral_to(scope.topology.realm):
             yield (f"the trust between {scope.topology.across.realm} and {scope.topology.realm} supports no encryption "
                    "type that the client takes: let it support AES")
-    if observation.front_end and observation.front_end.error == "STATUS_ACCOUNT_RESTRICTION":
-        yield "the domain controller refuses NTLM for this user, as it does for members of Protected Users"
-    if observation.front_end and observation.front_end.error == "STATUS_NTLM_BLOCKED":
-        yield "NTLM is denied in this domain, so a client that gets no ticket gets in nowhere: see to the SPN"
-    if observation.front_end and observation.front_end.error == "KRB_AP_ERR_MODIFIED":
-        yield ("the ticket is for another account's key than the one the front end opens tickets with: compare the "
-               "SPN's owner with useKernelMode, useAppPoolCredentials and the pool's identity, and the keytab's "
-               "encryption types and age with the account's")
-    if observation.front_end and observation.front_end.error == "SEC_E_BAD_BINDINGS":
-        yield ("the token is not bound to the TLS connection it came on: the client sends no channel binding, or "
-               "something between it and the front end ends its TLS (extendedProtection tokenChecking)")
+    if observation.front_end and observation.front_end.error in OF_FRONT_ENDS:
+        yield OF_FRONT_ENDS[observation.front_end.error]
     for name, saw in observation.back_ends.items():
-        if saw.error == "KRB_AP_ERR_MODIFIED":
-            yield f"the KDC sealed the ticket for {name} with another account's key than the one that runs {name}"
-    if observation.front_end and observation.front_end.error == "KRB_AP_ERR_SKEW":
-        yield "the clocks of front end and client differ by more than five minutes: synchronise both with the domain"
+        if saw.error in OF_BACK_ENDS:
+            yield OF_BACK_ENDS[saw.error].format(name)
 
 
 def _bad_option(line: KdcLine, facts: dict[str, tuple[str, Principal]], scope: Scope) -> str:

@@ -202,6 +202,10 @@ CAUSES = {
     "wrong key at a back end": (
         {}, Observation(back_ends={"api": BackEndSaw(error="KRB_AP_ERR_MODIFIED")}),
         "the KDC sealed the ticket for api with another account's key than the one that runs api"),
+    "what SqlClient says of it": (
+        {}, Observation(back_ends={"sql": BackEndSaw(error="CANNOT_GENERATE_SSPI_CONTEXT")}),
+        "the SPN of sql is registered and its ticket is of no use: another account holds the SPN than the one that "
+        "runs sql, or the two have no encryption type in common"),
     "no SPN to be asked for": (
         {}, Observation(kdc=(dataclasses.replace(UNKNOWN, client="lab-pool", service="lab-pool"),)),
         "lab-pool holds no SPN, so the KDC gives it no ticket in a user's name (S4U2Self)"),

@@ -145,11 +145,12 @@ public sealed class BackEnds(Settings settings, string account)
         };
     }
 
-    /// <summary>An error of Windows' own that a failure has for its number.</summary>
+    /// <summary>The error of Windows' own that a file's failure has for its number.</summary>
     private static string? OfAShare(Exception failure)
     {
         var code = unchecked((uint)failure.HResult);
-        return code >> 16 != 0x8007 ? null : Win32.GetValueOrDefault((int)(code & 0xFFFF), $"WIN32_{code & 0xFFFF}");
+        return failure is not (IOException or UnauthorizedAccessException) || code >> 16 != 0x8007
+            ? null : Win32.GetValueOrDefault((int)(code & 0xFFFF), $"WIN32_{code & 0xFFFF}");
     }
 
     private static async Task<Seen> AskSqlServer(BackEnd backEnd)

@@ -145,12 +145,12 @@ namespace Whoami
             }
         }
 
-        /// <summary>An error of Windows' own that a failure has for its number.</summary>
+        /// <summary>The error of Windows' own that a file's failure has for its number.</summary>
         private static string OfAShare(Exception failure)
         {
             string name;
             var code = unchecked((uint)failure.HResult);
-            if (code >> 16 != 0x8007)
+            if (!(failure is IOException || failure is UnauthorizedAccessException) || code >> 16 != 0x8007)
                 return null;
             return Win32.TryGetValue((int)(code & 0xFFFF), out name) ? name : "WIN32_" + (code & 0xFFFF);
         }

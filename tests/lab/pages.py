@@ -50,9 +50,9 @@ def on_kestrel(back_ends):
     settings = {"applications": [{"address": "127.0.0.1", "port": port, "negotiate": False, "anonymous": True}],
                 "backEnds": {name: dict(zip(("kind", "where"), each.split(" ", 1), strict=True))
                              for name, each in back_ends.items()}}
-    page = dotnet.published("core") / "app" / "whoami.dll"
+    argv = [dotnet.has().root / "dotnet", dotnet.published("core") / "app" / "whoami.dll"]
     # SqlClient wants names of languages, which the page does without elsewhere.
-    with subprocess.Popen([dotnet.has().program, page], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                           env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0"}) as process:
         assert process.stdin and process.stdout
         print(json.dumps({"configure": settings}), file=process.stdin, flush=True)

@@ -29,8 +29,8 @@ def say(tmp_path_factory, not_run):
         timeout=SECONDS, env=environment).check()
 
     def say(*lines):
-        done = run([dotnet.has().program, str(folder / "out" / "core.dll")], stdin="\n".join(lines) + "\n",
-                   timeout=SECONDS, env=environment)
+        done = run([str(dotnet.has().root / "dotnet"), str(folder / "out" / "core.dll")], timeout=SECONDS,
+                   stdin="\n".join(lines) + "\n", env={**environment, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0"})
         return done.check().stdout.splitlines()
 
     return say

@@ -30,12 +30,13 @@ STREAMS = 3
 def keep(name: str, folder: Path = FOLDER) -> None:
     """Let programs be run in this machine until it is told to end."""
     signal.signal(signal.SIGTERM, _end)  # a container's first process is sent nothing that it does not ask for
-    path = folder / f"{name}.sock"
-    path.unlink(missing_ok=True)  # of a container that was killed
+    path, ajar = folder / f"{name}.sock", folder / f"{name}.new"
+    ajar.unlink(missing_ok=True)  # of a container that was killed
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-        server.bind(str(path))
-        path.chmod(0o600)
+        server.bind(str(ajar))
+        ajar.chmod(0o600)
         server.listen()
+        ajar.rename(path)  # whoever sees it may enter
         while True:
             visitor, _ = server.accept()
             threading.Thread(target=_serve, args=[visitor], daemon=True).start()

@@ -88,15 +88,14 @@ def published(project: str) -> Path:
 
 
 def bring(machine: Machine, project: str, *frameworks: str) -> None:
-    """Give a machine a project and what runs it, each once."""
-    own = has()
-    for folder, root, parts in ((HOME, own.root, own.parts(RUNTIME, *frameworks)),
-                                (f"{HOME}/{project}", published(project), ["app"])):
-        missing = [each for each in parts if machine.run("test", "-e", f"{folder}/{each}").code]
-        if missing:
-            machine.run("mkdir", "-p", folder).check()
-            unpack = machine.enter("tar", "--extract", "--no-same-owner", "--directory", folder)
-            copied(root, missing, unpack, COPY_SECONDS)
+    """Give a machine a project and what runs it, once."""
+    if machine.run("test", "-e", f"{HOME}/{project}/app").code == 0:
+        return
+    own, built = has(), published(project)
+    machine.run("mkdir", "-p", f"{HOME}/{project}").check()
+    unpack = machine.enter("tar", "--extract", "--no-same-owner", "--directory")
+    copied(own.root, own.parts(RUNTIME, *frameworks), [*unpack, HOME], COPY_SECONDS)
+    copied(built, ["app"], [*unpack, f"{HOME}/{project}"], COPY_SECONDS)
 
 
 def bring_to_windows(machine: Machine, project: str, *_: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from contextlib import closing, contextmanager
+from ctypes.util import find_library
 
 from doublehop import dotnet
 from doublehop.data import LAB
@@ -14,6 +15,14 @@ from tests.lab import xsp
 
 FRAMEWORK = LAB / "aspnet" / "framework"
 REQUEST_SECONDS = 60
+ICU_MISSING = "ICU missing, try apt-get install libicu-dev"
+WITH_LANGUAGES = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0"}
+"""SqlClient wants names of languages, which are ICU's and which the page does without elsewhere."""
+
+
+def icu_missing():
+    """Whether .NET would find no names of languages here, and would not start when it is told to have them."""
+    return find_library("icuuc") is None
 
 
 def _asking(port):
@@ -51,9 +60,8 @@ def on_kestrel(back_ends):
                 "backEnds": {name: dict(zip(("kind", "where"), each.split(" ", 1), strict=True))
                              for name, each in back_ends.items()}}
     argv = [dotnet.has().root / "dotnet", dotnet.published("core") / "app" / "whoami.dll"]
-    # SqlClient wants names of languages, which the page does without elsewhere.
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0"}) as process:
+                          env=os.environ | WITH_LANGUAGES) as process:
         assert process.stdin and process.stdout
         print(json.dumps({"configure": settings}), file=process.stdin, flush=True)
         assert process.stdout.readline(), "the page ended"

@@ -5,7 +5,6 @@ one of ASP.NET Core has Microsoft.Data.SqlClient, the same as on Windows.
 """
 
 import json
-from ctypes.util import find_library
 
 import jsonschema
 import pytest
@@ -33,8 +32,8 @@ def ask(request, answers, tmp_path_factory, not_run):
         not_run(MONO_MISSING)
     if request.param == "core" and dotnet.runtime() is None:
         not_run("dotnet missing")
-    if request.param == "core" and not find_library("icuuc"):
-        not_run("ICU missing, try apt-get install libicu-dev")
+    if request.param == "core" and pages.icu_missing():
+        not_run(pages.ICU_MISSING)
     with tds.serving(answers) as port:
         back_ends = {"sql": f"sqlserver Data Source=tcp:127.0.0.1,{port};{OPTIONS}"}
         page = (pages.on_mono(tmp_path_factory.mktemp("mono"), back_ends) if request.param == "framework"

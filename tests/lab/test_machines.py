@@ -91,6 +91,16 @@ def test_the_domain_controller_serves_what_members_need(lab, host):
         assert f"{address_of_dc(lab)}:{port}\n" in listening + "\n"
 
 
+def test_no_machine_listens_where_its_own_connections_begin(lab, host):
+    """Such a port may still be a connection's when a service is started anew, and Samba then ends at once."""
+    for name in lab.machines:
+        first, last = map(int, host(name).file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split())
+        listening = host(name).check_output("ss -Htln").splitlines()
+        ports = {int(each.split()[3].rpartition(":")[2]) for each in listening}
+        assert ports or name == "client1", name
+        assert not [each for each in sorted(ports) if first <= each <= last], name
+
+
 def test_no_account_of_a_lab_has_the_snapshots_key(lab, host):
     """The domain comes from one snapshot; its keys do not, krbtgt's and the domain controller's own included."""
     def keys(state):

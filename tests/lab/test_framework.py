@@ -10,9 +10,11 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -27,6 +29,11 @@ pytestmark = pytest.mark.delegation
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
 MONO_MISSING = "mono missing, try bin/doublehop setup aspnet"
 BUILD_SECONDS = 240
+ASSEMBLIES = ("System.Web", "System.Web.Extensions", "System.Configuration", "System.Data")
+NOT_THERE = "NotImplementedException"
+"""What Mono says of RunImpersonated."""
+SOMEBODY = "nobody"
+"""A user that every machine has, and whose name is one."""
 REFUSED = {"error": "KDC_ERR_BADOPTION", "native": "KDC can't fulfill requested option"}
 ANOTHER = {"scheme": "Kerberos", "mechanism": "SPNEGO", "user": "lab-pool@DOUBLEHOP.TEST", "level": "Impersonate",
            "thread": "lab-api", "pool": "lab-api",
@@ -113,13 +120,41 @@ def test_a_built_in_account_is_the_computer_or_nobody_on_the_network(tmp_path, n
 
 
 def told_by_caller(folder, not_run, lines):
-    """What the page's own class says of these, line for line; it is compiled for that with Mono."""
+    """What the page's own class says of these, line for line."""
+    program = around_the_page(folder, not_run, xsp.TOKENS)
+    return run(["mono", program], stdin="\n".join(lines) + "\n", timeout=BUILD_SECONDS).check().stdout.splitlines()
+
+
+def around_the_page(folder, not_run, source):
+    """A program of the tests' own, compiled with Mono together with the page."""
     if xsp.missing():
         not_run(MONO_MISSING)
-    program = str(folder / "tokens.exe")
-    run(["mcs", "-langversion:5", "-r:System.Web", f"-out:{program}", str(xsp.TOKENS),
-         str(pages.FRAMEWORK / "App_Code" / "Caller.cs")], timeout=BUILD_SECONDS).check()
-    return run(["mono", program], stdin="\n".join(lines) + "\n", timeout=BUILD_SECONDS).check().stdout.splitlines()
+    program = str(folder / "program.exe")
+    run(["mcs", "-langversion:5", *(f"-r:{each}" for each in ASSEMBLIES), f"-out:{program}", str(source),
+         *map(str, sorted((pages.FRAMEWORK / "App_Code").glob("*.cs")))], timeout=BUILD_SECONDS).check()
+    return program
+
+
+@pytest.mark.parametrize(("setting", "caller", "inside"), [
+    pytest.param("Impersonate", SOMEBODY, [SOMEBODY], id="by code"),
+    pytest.param("configuration", SOMEBODY, ["root"], id="left to the configuration"),
+    pytest.param("Impersonate", "", ["root"], id="nobody to act as"),
+    pytest.param("RunImpersonated", SOMEBODY, [NOT_THERE], id="which Mono has not"),
+])
+def test_the_thread_is_its_caller_where_the_page_is_told_so(setting, caller, inside, tmp_path, not_run):
+    """Mono's impersonation is the kernel's: what the thread makes is that user's, and then it is itself again."""
+    if os.geteuid() != 0:
+        not_run("root alone becomes another user")
+    program = around_the_page(tmp_path, not_run, xsp.IMPERSONATION)
+    Path(f"{program}.config").write_text(
+        f'<configuration><appSettings><add key="impersonation" value="{setting}" /></appSettings></configuration>')
+    with tempfile.TemporaryDirectory() as anybodys:
+        made = Path(anybodys, "made")
+        made.parent.chmod(0o777)
+        done = run(["mono", program, caller, str(made)], timeout=BUILD_SECONDS).check()
+        owners = [made.owner()] if made.exists() else []
+    assert done.stdout.splitlines() == [*inside, "root"]
+    assert owners == [each for each in inside if each != NOT_THERE]
 
 
 def test_the_page_on_mono_says_who_it_is(ask):

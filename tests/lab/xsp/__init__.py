@@ -19,8 +19,8 @@ PROGRAM = Path("/usr/lib/mono/4.5/xsp4.exe")
 CECIL = "/usr/lib/mono/gac/Mono.Cecil/*/Mono.Cecil.dll"
 """What Debian's `mono-devel` reads and writes programs with; `mono-xsp4` needs that package."""
 SOURCES = [Path(__file__).with_name(each) for each in ("Retarget.cs", "Tls.cs")]
-TOKENS = Path(__file__).with_name("Tokens.cs")
-"""A program of ours around one class of the page."""
+TOKENS, IMPERSONATION = (Path(__file__).with_name(each) for each in ("Tokens.cs", "Impersonation.cs"))
+"""Programs of ours around classes of the page."""
 NAMESPACE = "Mono.Security.Protocol.Tls"
 START_SECONDS, BUILD_SECONDS = 60, 60
 

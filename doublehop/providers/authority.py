@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,22 +21,27 @@ from doublehop.errors import HostError, LabError
 DAY = timedelta(days=1)
 LASTS = 365 * DAY
 NAME = "doublehop lab authority"
+CERTIFICATE, KEY = "authority.pem", "authority.key"
 T = TypeVar("T")
 
 
 class Authority:
     """Signs certificates; `path` is the file of its own, for those who have to trust it.
 
-    Raises HostError when what is kept of it is damaged.
+    Raises HostError when what is kept of it is damaged or not there.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "authority.pem"
-        key = folder / "authority.key"
-        if not self.path.exists():
-            self._found(key)
+        self.path = folder / CERTIFICATE
         self._own = _kept(self.path, x509.load_pem_x509_certificate)
-        self._key = _kept(key, lambda content: serialization.load_pem_private_key(content, None))
+        self._key = _kept(folder / KEY, lambda content: serialization.load_pem_private_key(content, None))
+
+    @classmethod
+    def founded(cls, folder: Path) -> Self:
+        """The one of this folder, made where there is none: nobody may trust one that was there before."""
+        if not (folder / CERTIFICATE).exists():
+            _found(folder)
+        return cls(folder)
 
     @property
     def pem(self) -> str:
@@ -67,17 +72,18 @@ class Authority:
         """The certificate of a request, and the authority's own."""
         return {"certificate": self.signed(request), "authority": self.pem}
 
-    def _found(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                         serialization.NoEncryption()))
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-        own = _begun(name, name, key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        own = own.add_extension(_usage(signs=True), True)
-        own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        self.path.write_text(_pem(own.sign(key, hashes.SHA256())))
+
+def _found(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    with os.fdopen(os.open(folder / KEY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                     serialization.NoEncryption()))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    own = _begun(name, name, key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+    own = own.add_extension(_usage(signs=True), True)
+    own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    (folder / CERTIFICATE).write_text(_pem(own.sign(key, hashes.SHA256())))
 
 
 def _kept(path: Path, read: Callable[[bytes], T]) -> T:

@@ -70,13 +70,18 @@ def with_options(described: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**described, "windows": {**windows, "sql": chosen}}
 
 
+def _authority(kept: Kept, topology: Topology) -> Authority:
+    """The guests' authority, made where nobody trusts one yet."""
+    return (Authority.founded if kept.known(topology.machines) is None else Authority)(kept.folder)
+
+
 def provision(kept: Kept, topology: Topology, names: Sequence[str], progress: Progress, *, again: bool = False) -> None:
     """Have these guests' scripts run where a guest is not what this checkout makes, or else with `again`.
 
     The domain controller's run before any, where it is not provisioned. Raises HostError for a guest that is not up or
     belongs to a domain that is gone, LabError with Windows' own words.
     """
-    file, guests, authority = with_options(described()), guests_of(kept), Authority(kept.folder)
+    file, guests, authority = with_options(described()), guests_of(kept), _authority(kept, topology)
     hands, secrets = Hands(go_on=guests.go_on, restart=guests.restart), kept.secrets(topology.machines)
     key = cache.key_of(json.dumps([files(), file]), authority.pem)
     controller = topology.only(Role.DOMAIN_CONTROLLER)

@@ -23,9 +23,18 @@ if ("$((Get-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/fail
     Set-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/failureDefinitions" -Name statusCodes -Value '400-999'
     Add-Change 'IIS: trace refusals and errors'
 }
-if (-not @(Get-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/traceAreas/add[@provider='WWW Server']" -Name provider).Count) {
+$server = "$traces/add[@path='*']/traceAreas/add[@provider='WWW Server']"
+$areas = 'Authentication,Security,RequestNotifications'
+$told = 'IIS: trace authentication, and which module set an error'
+if (-not @(Get-WebConfigurationProperty @where -Filter $server -Name provider).Count) {
     Add-WebConfigurationProperty @where -Filter "$traces/add[@path='*']/traceAreas" -Name '.' -Value @{
-        provider = 'WWW Server'; areas = 'Authentication,Security,RequestNotifications'; verbosity = 'Verbose' }
-    Add-Change 'IIS: trace authentication, and which module set an error'
+        provider = 'WWW Server'; areas = $areas; verbosity = 'Verbose' }
+    Add-Change $told
+} else {
+    $found = Get-WebConfigurationProperty @where -Filter $server -Name areas # its words, or an attribute that has them
+    if ("$(if ($found -is [string]) { $found } else { $found.Value })" -ne $areas) {
+        Set-WebConfigurationProperty @where -Filter $server -Name areas -Value $areas
+        Add-Change $told
+    }
 }
 Step-Answer

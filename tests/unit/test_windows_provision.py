@@ -98,7 +98,7 @@ def request(*names):
 
 
 def test_the_authority_signs_for_servers_and_for_the_names_that_were_asked_for(tmp_path):
-    authority = Authority(tmp_path)
+    authority = Authority.founded(tmp_path)
     own = x509.load_pem_x509_certificate(authority.signed(request("web1", "web1.doublehop.test")).encode())
     own.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem.encode()))
     assert own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
@@ -113,7 +113,7 @@ def test_the_authority_signs_for_servers_and_for_the_names_that_were_asked_for(t
 @pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"])
 def test_the_authority_signs_nothing_else(tmp_path, text):
     with pytest.raises(LabError, match="this is no request"):
-        Authority(tmp_path).signed(text or request())
+        Authority.founded(tmp_path).signed(text or request())
 
 
 @pytest.fixture

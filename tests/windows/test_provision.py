@@ -107,6 +107,19 @@ def test_the_answer_file_of_sql_servers_setup(provisioned):
     assert state["sql"]["administrators"] == [r"BUILTIN\Administrators", r"DOUBLEHOP\Domain Admins"]
 
 
+def test_a_web_server_that_traced_less_traces_what_it_is_told_to(on_machines, provisioning, provisioned):
+    """It was provisioned by an older checkout."""
+    state, job = provisioned["web1"]["state"], provisioning("web1")
+    files = {path: text.replace(",RequestNotifications", "") for path, text in state["files"].items()}
+    assert files != state["files"]
+    iis = {"script": "iis", "document": job["document"]}
+    ran = on_machines({"name": "older", "world": job["world"], "change": {**state, "files": files}, **iis},
+                      {"name": "again", "from": "older", **iis})
+    assert ran["older"]["answer"]["changed"] == ["IIS: trace authentication, and which module set an error"]
+    assert ran["older"]["state"]["files"] == state["files"]
+    assert ran["again"]["answer"]["changed"] == []
+
+
 CLONED = "S-1-5-21-1-2-3"
 """Every model machine has this SID, as clones of one disk have."""
 MEMBERS = [each for each in MACHINES if each != "dc1"]

@@ -91,7 +91,7 @@ def by_hand(checkout, boxes, tmp_path):
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     """The authority that signs the machines' certificates."""
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return Authority.founded(tmp_path_factory.mktemp("authority"))
 
 
 class Guests:

@@ -43,6 +43,16 @@ def test_a_damaged_file_is_named_with_what_helps(by_hand, checkout, guests, argv
     assert not (guests.folder / "log").exists()
 
 
+@pytest.mark.parametrize("argv", [RUN, PROVISION], ids=["run", "provision"])
+def test_no_other_authority_is_made_for_guests_that_trust_one(by_hand, guests, argv):
+    """They would go on showing what the first one signed, and be taken for strangers."""
+    done = by_hand(*argv)
+    assert done.returncode == 2, done.stdout
+    assert done.stdout.startswith(f"doublehop: {guests.folder}/authority.pem cannot be read")
+    assert "put it back" in done.stdout
+    assert not [*guests.folder.glob("authority.*")]
+
+
 @pytest.mark.parametrize("key", ["sql", "guests", "hosting_bundle", "sql_editions"])
 def test_a_key_that_the_topology_file_lacks_is_named_with_what_helps(by_hand, checkout, key):
     path = checkout / TOPOLOGY

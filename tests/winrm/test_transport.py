@@ -110,7 +110,7 @@ def test_a_user_without_rights(ask, guests, lab, directory, lab_bench):
 def test_a_certificate_that_is_not_to_be_trusted(ask, guests, lab, wrong, tmp_path):
     """Nothing is sent to such a server: it never heard of a caller."""
     other = wrong == "another authority"
-    shows = {"signed_by": Authority(tmp_path / "stranger")} if other else {"host": lab.topology.fqdn("web2")}
+    shows = {"signed_by": Authority.founded(tmp_path / "stranger")} if other else {"host": lab.topology.fqdn("web2")}
     web1 = guests("web1", **shows)
     (answer,) = ask("web1", {"argv": encoded(GREET)})
     assert answer["error"] == "HostError"

@@ -19,6 +19,8 @@ SECONDS = 180
 RELEASE = "server2022"
 SECRETS = {"administrator": "Adm-1-secret", "dsrm": "Dsrm-1-secret", "sql_service": "Sql-1-secret"}
 MACHINES = ("dc1", "web1", "sql1", "client1")
+WORLD = {"role": 2, "address": "10.93.0.21", "files": {}, "events": []}
+"""A web server, with nothing of the lab's yet."""
 SERVER, CLIENT = 3, 1
 """DomainRole of a machine in no domain is one less than a member's."""
 
@@ -91,6 +93,28 @@ def provisioning(machines):
     return job
 
 
+# What `klist` says of a user who has asked for a page.
+KLIST = """
+Current LogonId is 0:0x3e4c5
+
+Cached Tickets: (2)
+
+#0>     Client: lab-alice @ DOUBLEHOP.TEST
+        Server: krbtgt/DOUBLEHOP.TEST @ DOUBLEHOP.TEST
+        KerbTicket Encryption Type: AES-256-CTS-HMAC-SHA1-96
+        Ticket Flags 0x60a10000 -> forwardable forwarded renewable pre_authent name_canonicalize
+        Session Key Type: AES-256-CTS-HMAC-SHA1-96
+        Cache Flags: 0x2 -> DELEGATION
+        Kdc Called: dc1.doublehop.test
+
+#1>     Client: lab-alice @ DOUBLEHOP.TEST
+        Server: HTTP/localhost @ DOUBLEHOP.TEST
+        KerbTicket Encryption Type: AES-256-CTS-HMAC-SHA1-96
+        Ticket Flags 0x40a50000 -> forwardable renewable pre_authent ok_as_delegate name_canonicalize
+        Session Key Type: AES-128-CTS-HMAC-SHA1-96
+        Cache Flags: 0
+        Kdc Called: dc1.doublehop.test
+"""
 GOLDEN = FIXTURES / "golden" / "windows"
 
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,3 +54,16 @@ def scenario(tmp_path: Path, topology: Topology) -> ScenarioBuilder:
         return next(each for each in catalogue.load_files([path], topology) if each.id == "topic::it")
 
     return build
+
+
+@pytest.fixture
+def load(tmp_path: Path, topology: Topology) -> Callable[..., dict[str, Scenario]]:
+    """Loads files given as name=text; gives their scenarios by id."""
+
+    def read(known: Iterable[Scenario] = (), **files: str) -> dict[str, Scenario]:
+        paths = [tmp_path / f"{name}.toml" for name in files]
+        for path, text in zip(paths, files.values(), strict=True):
+            path.write_text(text)
+        return {each.id: each for each in catalogue.load_files(paths, topology, known)}
+
+    return read

@@ -208,7 +208,6 @@ def offers_contradict(where: Place | None, told: Look, url: str) -> str:
     return ""
 
 
-
 def not_the_contract(body: str) -> str:
     """Why an answer is not `/whoami` as lab/contract/whoami.schema.json has it, in a few words; nothing if it is."""
     try:

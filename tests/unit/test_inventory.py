@@ -32,7 +32,6 @@ def written(tmp_path, topology):
     return read
 
 
-
 WRONG = [
     pytest.param([('kdc = "dc1.doublehop.test"', "")], "domain.kdc: this key is missing", id="missing key"),
     pytest.param([("[domain]", "[domain]\nkcd = 1")], "domain.kcd: unexpected key", id="unknown key"),

@@ -333,6 +333,8 @@ def test_a_refused_referral_counts_for_a_back_end_of_the_other_domain_alone(acro
         ("KDC", f"answer for {SQL2}")]
     assert differences(DENIED, dataclasses.replace(seen, kdc=(HOP1, refused)), across) == [
         ("KDC", "answer for MSSQLSvc/")]
+
+
 def test_a_refused_referral_counts_beside_the_ticket_of_the_user_before(across):
     theirs = f"s1-alice@{across.topology.partner.realm}"
     before = KdcLine(kind="TGS", client="lab-bob", service=SQL2)

@@ -28,6 +28,8 @@ from doublehop.topology import Named
 
 COMMAND_LINE = 8191
 """The longest command line that cmd.exe takes."""
+
+
 @pytest.fixture(scope="module")
 def topology():
     return topologies.load()

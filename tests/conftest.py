@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from doublehop import holder
+from doublehop.model import Need
+from doublehop.pytest_plugin import SESSION
+from doublehop.session import BY_INVENTORY
 
 PROGRAM = (sys.executable, "-m", "doublehop")
 
@@ -15,6 +18,15 @@ PROGRAM = (sys.executable, "-m", "doublehop")
 def pytest_collection_modifyitems(items):
     """What takes long begins."""
     items.sort(key=lambda each: each.get_closest_marker("long") is None)
+
+
+@pytest.fixture(autouse=True)
+def _machines_of_our_own(request, not_run):
+    """Only the catalogue asks nothing of its machines but what they are for; these tests go into them."""
+    provider = request.config.stash[SESSION].provider
+    goes_in = "lab_session" in request.fixturenames and "scenario_result" not in request.fixturenames
+    if goes_in and (provider.name in BY_INVENTORY or Need.COMPUTER_PASSWORDS not in provider.offers):
+        not_run(f"the {provider.name} lab's machines are not of our making")
 
 
 @pytest.fixture(scope="session")

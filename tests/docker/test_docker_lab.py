@@ -16,8 +16,6 @@ from doublehop.providers import docker as provider
 from doublehop.session import Session
 from doublehop.wait import until
 
-pytestmark = pytest.mark.delegation
-
 
 def everything(engine):
     """All containers and networks that any lab made."""

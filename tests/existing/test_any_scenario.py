@@ -18,8 +18,6 @@ from doublehop.model import Role, VerdictKind
 from doublehop.session import Session
 from tests.existing.standing import CA, KDC_LOG, USERS, Standing, ends
 
-pytestmark = pytest.mark.delegation
-
 AUTHORITY = "/run/authority.pem"
 IDS = [
     "cname::canonical-name-registered", "cname::only-cname-registered", "rbcd::several-named", "gmsa::constrained",

@@ -5,8 +5,6 @@ import pytest
 from doublehop.model import VerdictKind
 from tests.existing import other_make
 
-pytestmark = pytest.mark.delegation
-
 
 @pytest.fixture(scope="module")
 def root():

@@ -7,8 +7,6 @@ import pytest
 
 from tests.existing.standing import DISABLED, NEVER_EXPIRES, NORMAL, USERS
 
-pytestmark = pytest.mark.delegation
-
 HOLDS = "delegation::trusted"
 SILENT = "10.93.0.99"
 """An address of the lab's network that nobody has."""

@@ -12,8 +12,6 @@ from doublehop.model import VerdictKind
 from doublehop.providers.existing import SEEN_TO_HOLD
 from tests.existing.standing import DATABASE, NEVER_EXPIRES, NORMAL, TRUSTED_FOR_DELEGATION, ends
 
-pytestmark = pytest.mark.delegation
-
 ROOT = Path(__file__).parents[2]
 HOLDS = "delegation::trusted"
 WITHOUT_RIGHT = "delegation::not-trusted"
@@ -188,6 +186,14 @@ def test_the_plugin_runs_the_same_and_skips_with_the_fact(standing):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not run: account pool: trusted_for_delegation is yes, the scenario gives no" in done.stdout
     assert "1 agreed, 0 disagreed, 0 broken, " in done.stdout
+
+
+def test_tests_that_go_into_machines_of_ours_are_not_run_there(standing):
+    done = standing.run("-m", "pytest", str(ROOT / "tests" / "lab" / "test_machines.py"), "--lab=existing",
+                        "--lab-inventory", str(standing.inventory()), "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not run: the existing lab's machines are not of our making" in done.stdout
+    assert not re.search(r"passed|failed", done.stdout)
 
 
 def test_the_plugin_stops_at_a_wrong_inventory(standing):

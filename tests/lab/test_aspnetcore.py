@@ -16,8 +16,6 @@ from doublehop.model import Request, VerdictKind
 from doublehop.pytest_plugin import PROPERTY
 from doublehop.session import Session
 
-pytestmark = pytest.mark.delegation
-
 TOPOLOGY = topologies.load()
 KIND = front_ends.load()["aspnetcore"]
 GROUPS = {"A", "B", "C"}

@@ -4,11 +4,7 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from doublehop.data import LAB
-
-pytestmark = pytest.mark.delegation
 
 
 def test_processes_find_the_work_that_the_command_gives_them():

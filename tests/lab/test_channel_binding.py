@@ -8,8 +8,6 @@ from doublehop.frontend import ExtendedProtection, TokenChecking, WindowsAuthent
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 # Runs in the client machine: one TLS connection and one token for each binding asked for.
 ASK = """
 import base64, gssapi, hashlib, http.client, json, ssl, sys

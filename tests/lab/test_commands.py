@@ -8,8 +8,6 @@ import pytest
 
 from doublehop import report, sources
 
-pytestmark = pytest.mark.delegation
-
 MY_BUG = """
 [my-bug]
 from = "constrained::listed"

@@ -9,8 +9,6 @@ from doublehop.frontend import WindowsAuthentication
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 SCRIPT = (Path(__file__).parent / "two_users.py").read_text()
 USERS = ("ann", "ben")
 

@@ -9,8 +9,6 @@ from doublehop import catalogue, topology
 from doublehop.data import LAB
 from doublehop.model import Need, Request
 
-pytestmark = pytest.mark.delegation
-
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
 EVERY = catalogue.load(topology.load())
 ANSWERED = [each for each in EVERY if isinstance(each.when, Request) and each.expect.status == 200

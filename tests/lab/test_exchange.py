@@ -7,8 +7,6 @@ import pytest
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 PORTAL = portal_site()
 
 # Runs in the client machine. DCE style makes Kerberos take three legs (RFC 4757 section 7.1): the caller has

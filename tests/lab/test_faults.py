@@ -6,8 +6,6 @@ from doublehop import catalogue, providers, topology
 from doublehop.model import VerdictKind
 from doublehop.session import Session
 
-pytestmark = pytest.mark.delegation
-
 
 @pytest.fixture
 def session():

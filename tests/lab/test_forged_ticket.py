@@ -10,8 +10,6 @@ from doublehop.kdclog import RESULT, parse
 from doublehop.lab import user_secret
 from doublehop.model import Principal
 
-pytestmark = pytest.mark.delegation
-
 FORGE = (Path(__file__).parent / "forge_ticket.py").read_text()
 FORWARDABLE = 0x40000000
 GRANTED = ({""}, "")

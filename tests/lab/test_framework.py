@@ -24,8 +24,6 @@ from doublehop.data import LAB
 from doublehop.run import run
 from tests.lab import pages, tokens, xsp
 
-pytestmark = pytest.mark.delegation
-
 SCHEMA = json.loads((LAB / "contract" / "whoami.schema.json").read_text())
 MONO_MISSING = "mono missing, try bin/doublehop setup aspnet"
 BUILD_SECONDS = 240

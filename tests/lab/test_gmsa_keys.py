@@ -6,8 +6,6 @@ import pytest
 
 from doublehop.model import Principal
 
-pytestmark = pytest.mark.delegation
-
 VECTORS = {  # RFC 3962, appendix B: iterations, password, salt, AES128 key, AES256 key
     "one iteration": (1, b"password", b"ATHENA.MIT.EDUraeburn", "42263c6e89f4fc28b8df68ee09799f15",
                       "fe697b52bc0d3ce14432ba036a92e65bbb52280990a2fa27883998d72af30161"),

@@ -5,8 +5,6 @@ import pytest
 from doublehop.model import ClientProfile, Principal, Zone
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 PORTAL = portal_site(impersonate=True)
 
 

@@ -16,8 +16,6 @@ from doublehop import dotnet
 from doublehop.lab import user_secret
 from doublehop.model import Principal
 
-pytestmark = pytest.mark.delegation
-
 MISSING = "dotnet missing"
 START_SECONDS = 30
 PORT = 8090

@@ -10,8 +10,6 @@ from doublehop.hosts import host_of
 from doublehop.model import Role
 from doublehop.run import run
 
-pytestmark = pytest.mark.delegation
-
 
 @pytest.fixture
 def host(lab):

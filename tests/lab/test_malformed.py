@@ -11,8 +11,6 @@ from doublehop.frontend import HttpSys
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 SEND = (Path(__file__).parent / "send_headers.py").read_text()
 NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0" + bytes(24)
 SPNEGO_START = bytes.fromhex("60820100 0606 2b0601050502 a0820100".replace(" ", ""))

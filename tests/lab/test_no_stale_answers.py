@@ -10,8 +10,6 @@ from doublehop import directory as changes
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 PORTAL = portal_site(impersonate=True)
 LIST, SPNS = "msDS-AllowedToDelegateTo", "servicePrincipalName"
 BACK_END, SPN = "MSSQLSvc/{sql1}", "HTTP/{portal}"

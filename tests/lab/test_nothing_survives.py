@@ -9,8 +9,6 @@ from doublehop import cache, holder
 from doublehop.wait import until
 from tests.lab import processes
 
-pytestmark = pytest.mark.delegation
-
 
 def _files(temporary):
     """What is in the holder's own temporary folder, and in the cache, which a lab only reads."""

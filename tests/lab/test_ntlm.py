@@ -11,8 +11,6 @@ from doublehop.frontend import BasicAuthentication, FrontEnd, Provider, Site, Wi
 from doublehop.model import Principal
 from doublehop.wait import until
 
-pytestmark = pytest.mark.delegation
-
 CLIENT = (Path(__file__).parent / "ntlm_client.py").read_text()
 IDLE_HELPERS = 2
 """How many the front end keeps for the next handshake (`machine/iis/ntlm.py`, which no host can import)."""

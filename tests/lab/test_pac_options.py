@@ -9,8 +9,6 @@ import pytest
 from doublehop.kdclog import RESULT, parse
 from doublehop.model import Principal
 
-pytestmark = pytest.mark.delegation
-
 TARGET = "MSSQLSvc/{sql1}"
 GRANTED, REFUSED = ("", ""), ("KDC_ERR_BADOPTION", "Constrained delegation not allowed")
 """The KDC's error and reason. A refusal reads as if nothing named the service: the KDC does not say what it lacks."""

@@ -10,8 +10,6 @@ import pytest
 
 from doublehop import cache
 
-pytestmark = pytest.mark.delegation
-
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 CACHE = cache.folder().parent

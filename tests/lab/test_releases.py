@@ -8,8 +8,6 @@ from doublehop.model import Role, VerdictKind
 from doublehop.providers.image import DC_SAMBA
 from doublehop.session import Session
 
-pytestmark = pytest.mark.delegation
-
 ALWAYS = "bookworm"
 """Stable for good, so its image is built when it is missing; unstable is only asked where somebody has built it."""
 PLAIN = ("constrained::listed", "constrained::empty-list", "tls::secure", "trust::constrained")

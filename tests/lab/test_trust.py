@@ -7,8 +7,6 @@ from doublehop.lab import new_password
 from doublehop.model import Domain, Given, Principal
 from doublehop.scope import scope_of
 
-pytestmark = pytest.mark.delegation
-
 ASK = "select principal from pg_stat_gssapi where pid = pg_backend_pid()"
 
 

@@ -8,8 +8,6 @@ import pytest
 from doublehop.model import Principal
 from tests.lab.portal import portal_site
 
-pytestmark = pytest.mark.delegation
-
 SCRIPT = (Path(__file__).parent / "post_first.py").read_text()
 MORE_THAN_ANY_BUFFER = 32 << 20
 PORTAL = portal_site()

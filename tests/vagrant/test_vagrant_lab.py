@@ -19,7 +19,6 @@ from doublehop.providers.vagrant_state import State
 from doublehop.session import Session
 from doublehop.wait import until
 
-pytestmark = pytest.mark.delegation
 ROOT = LAB.parent
 
 SMOKE = [

@@ -10,8 +10,6 @@ from doublehop.model import Principal
 from doublehop.providers.authority import Authority
 from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded
 
-pytestmark = pytest.mark.delegation
-
 PASSES_ON = """\
 param([object]$Document)
 ConvertTo-Json -Compress -InputObject @{ got = $Document.text; size = $Document.text.Length }

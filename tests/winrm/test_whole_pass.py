@@ -26,7 +26,6 @@ from doublehop.scope import scope_of
 from tests.winrm import logs
 from tests.winrm.model import Windows
 
-pytestmark = pytest.mark.delegation
 PROGRAM = (LAB.parent / "tests" / "winrm" / "whole_pass.py").read_text()
 SCRIPTS = {each.name: each.read_bytes() for each in (LAB / "windows").iterdir() if each.suffix in {".ps1", ".sql"}}
 STEP_SECONDS = 150

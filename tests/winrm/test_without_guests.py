@@ -1,6 +1,8 @@
 """Windows guests where none can be: Vagrant itself says so, nothing is kept, and no secret is left or told."""
 
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from doublehop import topology as topologies
 from doublehop.errors import HostError, LabError
 from doublehop.providers import vagrant_guests, vagrant_kept, vagrant_provision
 from doublehop.providers.vagrant_kept import Kept
+from tests.winrm.conftest import KIND
 
 NOWHERE = "hyperv"
 """A provider of Vagrant's that is usable on Windows hosts only."""
@@ -37,3 +40,13 @@ def test_a_guest_that_is_not_there_is_told_nothing(machines):
         guests.go_on("dc1", {"secrets": {"administrator": SECRET}})
     assert SECRET not in str(raised.value)
     assert not [each for each in machines.rglob("*") if each.is_file() and SECRET in each.read_text(errors="replace")]
+
+
+def test_tests_that_go_into_machines_of_ours_are_not_run_on_windows(by_hand):
+    """Nobody has to know which of doublehop's own tests those are."""
+    machines = Path(__file__).parents[1] / "lab" / "test_machines.py"
+    done = by_hand(sys.executable, "-m", "pytest", str(machines), "-q", "-p", "no:cacheprovider", "--lab=vagrant",
+                   f"--lab-vagrant-provider={KIND}")
+    assert done.returncode == 0, done.stdout
+    assert "not run: the vagrant lab's machines are not of our making" in done.stdout
+    assert "passed" not in done.stdout

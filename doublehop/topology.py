@@ -106,6 +106,8 @@ class Windows:
     server: str = ""
     client: str = ""
     sql: str = ""
+    sql_account: str = ""
+    """Who SQL Server runs as: an account of the domain, which holds the database's names."""
     sql_editions: dict[str, Media] = field(default_factory=dict)
     hosting_bundle: str = ""
     web_ports: tuple[str, ...] = ()

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop.errors import Deadline, LabError
+from doublehop.errors import Deadline, HostError, LabError
 from doublehop.providers.vagrant_kept import DOTFILE, Kept, written
-from doublehop.providers.vagrant_state import State
+from doublehop.providers.vagrant_state import NOT_OURS, State
 from doublehop.providers.windows_scripts import WRITE, encoded, files, plain
 from doublehop.run import CommandResult, run
 from doublehop.wait import until
@@ -61,10 +61,14 @@ class Guests(State):
     def command(self, *argv: str, seconds: float = COMMAND_SECONDS) -> CommandResult:
         """Run one of Vagrant's commands, as soon as no other process looks at the machine.
 
-        Raises Deadline when one does so for longer than any look takes.
+        Raises Deadline when one does so for longer than any look takes, HostError with the Vagrantfile's words when an
+        option is not as it should be.
         """
         def attempt() -> CommandResult | None:
             done = run(["vagrant", *argv], env=self.environment, timeout=seconds)
+            refused = NOT_OURS.search(done.stderr) if done.code else None
+            if refused:
+                raise HostError(" ".join(refused[0].split()))
             return None if LOOKED_AT in " ".join(done.stderr.split()) else done
 
         return until(f"`vagrant {argv[0]}` (another Vagrant has the machine locked)", LOOK_SECONDS, attempt,
@@ -109,8 +113,7 @@ class Guests(State):
 
         From within: `vagrant reload` waits for whoever runs `vagrant up`, who may be waiting for us.
         """
-        before = self.wait_for(name)
-        self.do(name, RESTART).check()
+        before = self.do(name, STARTED + RESTART).check().stdout.split()[0]
 
         def anew() -> str | None:
             now = self.started(name)

@@ -96,7 +96,8 @@ def _windows(topology: Topology) -> dict[str, Any]:
         box = kinds[kind][windows.client if kind == "client" else windows.server]
         guests[name] = {"kind": kind, "box": box.box, "version": box.version, "memory": size.memory, "cpus": size.cpus}
     editions = {name: {"url": each.url, "media": each.media} for name, each in windows.sql_editions.items()}
-    return {"server": windows.server, "client": windows.client, "sql": windows.sql, "sql_editions": editions,
+    return {"server": windows.server, "client": windows.client, "sql": windows.sql,
+            "sql_account": windows.sql_account, "sql_editions": editions,
             "hosting_bundle": windows.hosting_bundle, "web_ports": list(windows.web_ports),
             "guests": guests, "boxes": boxes}
 

@@ -61,12 +61,14 @@ def described() -> Mapping[str, Any]:
 def with_options(described: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same with the edition of SQL Server that the user's options choose.
 
-    All other options are the Vagrantfile's, which has refused a wrong one before this is asked. Raises InputError when
-    their file is damaged.
+    All other options are the Vagrantfile's, which refuses a wrong one. Raises InputError when their file is damaged, or
+    there is no such edition.
     """
     options = _object(OPTIONS, REWRITE) if OPTIONS.exists() else {}
     windows = described["windows"]
     chosen = os.environ.get(SQL_OPTION) or options.get(SQL_OPTION) or windows["sql"]
+    if chosen not in windows["sql_editions"]:
+        raise InputError(SQL_OPTION, f"expected one of {', '.join(windows['sql_editions'])}, not {chosen!r}")
     return {**described, "windows": {**windows, "sql": chosen}}
 
 

@@ -20,7 +20,7 @@ from doublehop.directory import is_dns_record
 from doublehop.errors import AgentFailed, Deadline, DoublehopError, LabError
 from doublehop.model import Role
 from doublehop.providers import Machine, Progress, Site
-from doublehop.providers.windows_agents import OPERATIONS, SQL_SERVER, Answer, Domain, Guest
+from doublehop.providers.windows_agents import OPERATIONS, Answer, Domain, Guest
 from doublehop.providers.windows_scripts import CALL, COPY, FETCH, GREET, encoded, files
 from doublehop.providers.winrm import Account, Connection, Endpoint
 from doublehop.run import CommandResult, Conversation
@@ -197,7 +197,7 @@ def standing(topology: Topology, access: Access, progress: Progress,
         with ThreadPoolExecutor(len(machines)) as everybody:
             for _ in everybody.map(WindowsMachine.take_files, machines.values()):
                 pass
-        named = Named(accounts={topology.only(Role.BACK_END): SQL_SERVER})
+        named = Named(accounts={topology.only(Role.BACK_END): topology.windows.sql_account})
         yield Site(replace(topology, named=named), dict[str, Machine](machines), _add, keeps_logs=True)
 
 

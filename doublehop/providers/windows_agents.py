@@ -5,7 +5,7 @@ own. What a role's table does not have, a Windows lab cannot do; its provider do
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from doublehop.errors import LabError
@@ -17,7 +17,6 @@ Operation = Callable[..., Any]
 
 OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
-SQL_SERVER = "sqlserver"
 """The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
 PAGES = {"aspnet": "framework", "aspnetcore-iis": "core"}
 """Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
@@ -70,7 +69,6 @@ class _Evidence:
 
     guest: Guest
     since: str = ""
-    sites: list[str] = field(default_factory=list)
 
     def begin(self) -> str:
         """Record from here on; gives the moment."""
@@ -81,7 +79,7 @@ class _Evidence:
     def collected(self, since: str = "") -> dict[str, Any]:
         """Everything since then."""
         found: dict[str, Any] = self.guest.call(EVIDENCE, {
-            "role": str(self.guest.role), "since": since or self.since, "sites": self.sites}).document
+            "role": str(self.guest.role), "since": since or self.since}).document
         return found
 
     def told(self) -> list[dict[str, Any]]:
@@ -144,7 +142,7 @@ def front_end(guest: Guest, domain: Domain) -> dict[str, Operation]:
                                       "pages": pages, "page": page[0]})
         if done.document.get("needs"):
             raise LabError(f"{guest.name}: its web server needs a {done.document['needs']} for this configuration")
-        evidence.sites, evidence.since, undo[:] = list(config.get("sites", {})), done.now, [{"undo": True}]
+        evidence.since, undo[:] = done.now, [{"undo": True}]
 
     def stop() -> None:
         for each in undo:

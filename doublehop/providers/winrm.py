@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from pypsrp.exceptions import AuthenticationError, WinRMError
+from pypsrp.exceptions import AuthenticationError, WinRMError, WSManFaultError
 from pypsrp.negotiate import HTTPNegotiateAuth
 from pypsrp.shell import CommandState, Process, SignalCode, WinRS
 from pypsrp.wsman import NAMESPACES, WSMan, WSManAction
@@ -25,6 +25,7 @@ from spnego.exceptions import SpnegoError
 from doublehop.errors import Deadline, HostError, LabError
 from doublehop.providers.windows_scripts import plain
 from doublehop.run import CommandResult
+from doublehop.wait import until
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,7 +38,12 @@ POLL_SECONDS = 10
 """How long the server may keep a request for output before it says that there is none yet."""
 SLACK_SECONDS = 10
 """How much longer an answer may take than that: guests share a few processors."""
+CLOSE_SECONDS = 5
+"""How long a machine is waited for that has kept us waiting already."""
 PROGRAM_SECONDS = 35
+BUSY_EVERY = 2
+TIMED_OUT, BUSY = 2150858793, 170
+"""Faults: an operation that took longer than it was given (ERROR_WSMAN_OPERATION_TIMEDOUT), and ERROR_BUSY."""
 UTF_8 = 65001
 SERVICE = "WSMAN"
 """The service class of WinRM. HTTP is that of the pages, which a scenario may give to another account."""
@@ -109,16 +115,20 @@ class Connection:
         try:
             return self._run(argv, stdin.encode(), seconds)
         except BaseException as failure:
-            self._shell = None  # whatever state it is in, the next program gets a new one
-            told = self._told(failure, seconds)
-            if told is None:
+            told = failure if isinstance(failure, Deadline) else self._told(failure, seconds)
+            # Whatever state the shell is in, the next program gets a new one, and none that goes on beside it.
+            if isinstance(told, Deadline):
+                self.close(CLOSE_SECONDS)
+            self._shell = None
+            if told is None or told is failure:
                 raise
             raise told from failure
 
-    def close(self) -> None:
-        """Close the shell; a machine that has gone has none."""
+    def close(self, seconds: int = POLL_SECONDS + SLACK_SECONDS) -> None:
+        """Close the shell, with which its programs end; a machine that has gone has none."""
         shell, self._shell = self._shell, None
         if shell is not None:
+            shell.wsman.transport.read_timeout = seconds
             with suppress(WinRMError, requests.RequestException, SpnegoError):
                 shell.close()
             shell.wsman.close()
@@ -126,21 +136,47 @@ class Connection:
     def _run(self, argv: Sequence[str], stdin: bytes, seconds: float) -> CommandResult:
         deadline = time.monotonic() + seconds
         shell = self._shell = self._shell or self._opened(seconds)
-        shell.wsman.transport.read_timeout = _answer_seconds(seconds)
+        self._waits(shell, POLL_SECONDS, _answer_seconds(seconds))
         process = Process(shell, argv[0], [*argv[1:]])
         process.begin_invoke()
         size = shell.wsman.max_payload_size
         for start in range(0, len(stdin) or 1, size):
-            process.send(stdin[start : start + size], end=start + size >= len(stdin))
+            self._send(process, stdin[start : start + size], start + size >= len(stdin), deadline - time.monotonic())
         while process.state != CommandState.DONE:
             left = deadline - time.monotonic()
             if left <= 0:
                 process.signal(SignalCode.TERMINATE)
                 raise Deadline(f"{self.endpoint.told}: the end of {argv[0]}", seconds, _text(process.stderr))
-            process.poll_invoke(timeout=max(1, min(POLL_SECONDS, int(left))))
+            # Without a time of its own, for which the library would hang up two seconds later.
+            poll = max(1, min(POLL_SECONDS, int(left)))
+            self._waits(shell, poll, poll + SLACK_SECONDS)
+            process.poll_invoke()
         process.signal(SignalCode.TERMINATE)  # what lets the server forget the command (MS-WSMV 3.1.4.14)
         return CommandResult(argv=tuple(argv), code=process.rc or 0, stdout=_text(process.stdout),
                              stderr=plain(_text(process.stderr)))
+
+    @staticmethod
+    def _waits(shell: WinRS, operation: int, answer: int) -> None:
+        """Seconds that the server may take for what is asked, and that its answer is waited for."""
+        shell.wsman.operation_timeout, shell.wsman.transport.read_timeout = operation, answer
+
+    def _send(self, process: Process, data: bytes, end: bool, seconds: float) -> None:
+        """Send input; a server that is slow to take it has it all the same, and one that is busy is asked again."""
+        def attempt() -> object:
+            try:
+                process.send(data, end=end)
+            except WSManFaultError as fault:
+                if fault.code == BUSY:
+                    return None
+                if fault.code != TIMED_OUT:
+                    raise
+            except requests.RequestException as failure:
+                return failure  # no reason to wait for more
+            return process
+
+        sent = until(f"{self.endpoint.told}: room for input", seconds, attempt, every=BUSY_EVERY)
+        if isinstance(sent, Exception):
+            raise sent
 
     def _opened(self, seconds: float) -> WinRS:
         endpoint = self.endpoint
@@ -159,14 +195,16 @@ class Connection:
 
     def _told(self, failure: BaseException, seconds: float) -> Exception | None:
         """The failure as a sentence that names the machine."""
-        told, user = self.endpoint.told, self._account.user or "the owner of this session's tickets"
+        told, shell = self.endpoint.told, self._shell
+        waited = shell.wsman.transport.read_timeout if shell else _answer_seconds(seconds)
+        user = self._account.user or "the owner of this session's tickets"
         match failure:
             case requests.exceptions.SSLError():
                 return HostError(f"{told}: its certificate is not one of {self.endpoint.authority} for "
                                  f"{self.endpoint.host}: {_innermost(failure)}. Provision the machine again, or name "
                                  "the authority that signed it")
             case requests.exceptions.Timeout():
-                return Deadline(f"{told}: an answer of WinRM", _answer_seconds(seconds))
+                return Deadline(f"{told}: an answer of WinRM", waited)
             case requests.exceptions.ConnectionError():
                 return LabError(f"{told} cannot be reached by WinRM: {_innermost(failure)}. Is it up, and does its "
                                 "HTTPS listener run (`winrm enumerate winrm/config/listener`)?")

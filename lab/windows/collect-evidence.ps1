@@ -17,8 +17,8 @@ function Get-Events {
     $Filter.StartTime = $since.ToLocalTime()
     try { $found = @(Get-WinEvent -FilterHashtable $Filter -Oldest) }
     catch {
-        # Nothing logged is an answer; so is a provider that this machine has not.
-        if ("$($_.FullyQualifiedErrorId)" -match '^(NoMatchingEventsFound|NoMatchingProvidersFound)') { return }
+        # Nothing logged is an answer; so is a provider that this machine has not, or not for this log.
+        if ("$($_.FullyQualifiedErrorId)" -match '^(NoMatchingEventsFound|NoMatchingProvidersFound|LogsAndProvidersDontOverlap)') { return }
         throw
     }
     foreach ($each in $found) {

@@ -1,6 +1,8 @@
 # What every script here shares: the document that comes in, the document that goes out, and setting only what differs.
 
 Set-StrictMode -Version 2.0
+# For functions of modules too, which know no preference of a script's.
+$global:ErrorActionPreference = 'Stop'
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $Changes = New-Object System.Collections.ArrayList
@@ -82,14 +84,39 @@ function Get-RegistryValue {
     if ($null -ne $found) { $found.Value }
 }
 
+function Test-RegistryValue {
+    # Whether a registry value is there and has this value.
+    param([string]$Path, [string]$Name, [object]$Value)
+    $found = Get-RegistryValue $Path $Name
+    $null -ne $found -and "$found" -ceq "$Value"
+}
+
 function Set-RegistryValue {
     # Give a registry value its value. A key is made only where it is missing: New-Item -Force would empty it.
     param([string]$Path, [string]$Name, [string]$Type, [object]$Value)
     if (-not (Test-Path -LiteralPath $Path)) { $null = New-Item -Path $Path -Force }
-    $found = Get-RegistryValue $Path $Name
-    if ($null -ne $found -and "$found" -ceq "$Value") { return }
+    if (Test-RegistryValue $Path $Name $Value) { return }
     $null = New-ItemProperty -LiteralPath $Path -Name $Name -PropertyType $Type -Value $Value -Force
     Add-Change "registry: $Path $Name = $Value"
+}
+
+function Set-ServiceValue {
+    # Give registry values that a service reads when it starts; each is a path, a name, a type and a value. The service stands
+    # still meanwhile, so that whoever comes after a run that ended in the middle sees what is left to do.
+    param([string]$Service, [object[]]$Values)
+    if (@($Values | Where-Object { -not (Test-RegistryValue $_[0] $_[1] $_[3]) }).Count) {
+        Stop-Service -Name $Service -Force
+        foreach ($each in $Values) { Set-RegistryValue $each[0] $each[1] $each[2] $each[3] }
+    }
+    Start-Stopped $Service
+}
+
+function Start-Stopped {
+    # Have a service run that stands still; one that is about to start is left to it.
+    param([string]$Name)
+    if ("$((Get-Service -Name $Name).Status)" -ne 'Stopped') { return }
+    Start-Service -Name $Name
+    Add-Change "service: $Name runs"
 }
 
 function New-Folder {
@@ -197,8 +224,8 @@ function Install-AsSystem {
     try {
         $null = Register-ScheduledTask -TaskName $name -Action $action -Settings $settings -User 'SYSTEM' -RunLevel Highest -Force
         Start-ScheduledTask -TaskName $name
-        # SCHED_S_TASK_HAS_NOT_RUN and SCHED_S_TASK_RUNNING: it is about to start, or at it.
-        Wait-Until "the end of $Program" (60 * $Minutes) 5 { (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult -notin 0x41303, 0x41301 }
+        # SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED and SCHED_S_TASK_RUNNING: it is about to start, or at it.
+        Wait-Until "the end of $Program" (60 * $Minutes) 5 { (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult -notin 0x41303, 0x41325, 0x41301 }
         $code = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
     }
     finally { Remove-Task $name }

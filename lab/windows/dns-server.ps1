@@ -8,21 +8,19 @@ $topology = Get-Field $Document 'topology'
 $zone = Get-Field $topology 'dns'
 
 # Both the DNS server and Netlogon would name the domain controller by every address it has, with each start anew.
-$before = $Changes.Count
 $services = 'HKLM:\SYSTEM\CurrentControlSet\Services'
-Set-RegistryValue "$services\DNS\Parameters" 'PublishAddresses' 'String' (Get-Field (Get-Machine $Document) 'address')
-Set-RegistryValue "$services\Netlogon\Parameters" 'RegisterDnsARecords' 'DWord' 0
-if ($Changes.Count -gt $before) {
-    Restart-Service -Name Netlogon, DNS -Force
-    Wait-Until "the zone $zone" 300 5 { $null -ne (Get-DnsServerZone -Name $zone -ErrorAction SilentlyContinue) }
-}
+$own = Get-Field (Get-Machine $Document) 'address'
+Set-ServiceValue DNS @(, @("$services\DNS\Parameters", 'PublishAddresses', 'String', $own))
+Set-ServiceValue Netlogon @(, @("$services\Netlogon\Parameters", 'RegisterDnsARecords', 'DWord', 0))
+Wait-Until "the zone $zone" 300 5 { $null -ne (Get-DnsServerZone -Name $zone -ErrorAction SilentlyContinue) }
 
-$addresses = [ordered]@{ '@' = Get-Field (Get-Machine $Document) 'address' }
+$addresses = [ordered]@{ '@' = $own }
 foreach ($each in @(Get-Field $topology 'machines')) { $addresses[(Get-Field $each 'name')] = Get-Field $each 'address' }
 foreach ($name in $addresses.Keys) {
     $address = $addresses[$name]
-    # Members register themselves; the domain controller's second adapter registers an address nobody reaches.
-    $records = @(Get-DnsServerResourceRecord -ZoneName $zone -Name $name -RRType A -ErrorAction SilentlyContinue)
+    # Members register themselves; the domain controller's second adapter registers an address nobody reaches. Without -Node the
+    # names below come along, and below '@' are all.
+    $records = @(Get-DnsServerResourceRecord -ZoneName $zone -Name $name -RRType A -Node -ErrorAction SilentlyContinue)
     foreach ($one in $records) {
         $data = "$($one.RecordData.IPv4Address)"
         if ($data -ne $address) {

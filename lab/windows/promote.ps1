@@ -23,13 +23,23 @@ function Test-Directory {
 # 4 and 5 are domain controllers (DomainRole of Win32_ComputerSystem).
 if ($system.DomainRole -ge 4) {
     if ($system.Domain -ne $dns) { throw "this machine is a domain controller of $($system.Domain), not of $dns" }
+    # A run that was cut off while it set the DNS server up has left that standing still.
+    Start-Stopped DNS
     # After its first start as one a domain controller has minutes until its directory and its zone answer.
     Wait-Until "the directory of $dns" 1200 5 { Test-Directory $dns }
     return Step-Answer
 }
 
+function Start-Netlogon {
+    # Promotion leaves it standing still, and without it nobody who comes by name and password is let in: the caller, who is to
+    # restart the machine, among them.
+    try { Start-Stopped Netlogon }
+    catch { [Console]::Error.WriteLine("Netlogon does not run: $_") }
+}
+
 # Promoted, and not restarted yet.
 if ((Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType') -eq 'LanmanNT') {
+    Start-Netlogon
     return Step-Answer -Needs 'restart'
 }
 if (Add-Feature @('AD-Domain-Services', 'DNS')) { return Step-Answer -Needs 'restart' }
@@ -38,8 +48,11 @@ if (Add-Feature @('AD-Domain-Services', 'DNS')) { return Step-Answer -Needs 'res
 $administrator = Get-LocalUser | Where-Object { "$($_.SID)" -like '*-500' }
 Set-LocalUser -SID $administrator.SID -Password (Get-Secret $Document 'administrator') -PasswordNeverExpires $true
 Enable-LocalUser -SID $administrator.SID
-$null = Install-ADDSForest -DomainName $dns -DomainNetbiosName (Get-Field $topology 'domain') `
-    -ForestMode WinThreshold -DomainMode WinThreshold -InstallDns `
-    -SafeModeAdministratorPassword (Get-Secret $Document 'dsrm') -NoRebootOnCompletion -Force
+try {
+    $null = Install-ADDSForest -DomainName $dns -DomainNetbiosName (Get-Field $topology 'domain') `
+        -ForestMode WinThreshold -DomainMode WinThreshold -InstallDns `
+        -SafeModeAdministratorPassword (Get-Secret $Document 'dsrm') -NoRebootOnCompletion -Force
+}
+finally { Start-Netlogon }
 Add-Change "forest: $dns"
 Step-Answer -Needs 'restart'

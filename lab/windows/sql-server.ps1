@@ -30,14 +30,6 @@ Remove-Task $InstallTask
 
 # One port for every address, whatever the edition's setup chose.
 $id = Get-RegistryValue $instances 'MSSQLSERVER'
-$before = $Changes.Count
 $all = "HKLM:\SOFTWARE\Microsoft\Microsoft SQL Server\$id\MSSQLServer\SuperSocketNetLib\Tcp\IPAll"
-Set-RegistryValue $all 'TcpDynamicPorts' 'String' ''
-Set-RegistryValue $all 'TcpPort' 'String' '1433'
-if ($Changes.Count -gt $before) { Restart-Service -Name MSSQLSERVER -Force }
-$service = Get-Service -Name MSSQLSERVER
-if ("$($service.Status)" -ne 'Running') {
-    Start-Service -Name MSSQLSERVER
-    Add-Change 'SQL Server runs'
-}
+Set-ServiceValue MSSQLSERVER @(@($all, 'TcpDynamicPorts', 'String', ''), @($all, 'TcpPort', 'String', '1433'))
 Step-Answer

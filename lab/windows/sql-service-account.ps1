@@ -5,7 +5,7 @@ param([string]$InputPath, [object]$Document)
 . "$PSScriptRoot\common.ps1"
 $Document = Read-Document $InputPath $Document
 $topology = Get-Field $Document 'topology'
-$name = 'sqlserver'
+$name = Get-Field (Get-Field $topology 'windows') 'sql_account'
 $wanted = @(Get-Field (Get-MachineOfRole $Document 'back-end') 'spns')
 
 $account = Get-ADUser -Filter "SamAccountName -eq '$name'" -Properties ServicePrincipalNames

@@ -18,7 +18,7 @@ from doublehop.providers import windows
 from doublehop.providers.local import LocalProvider
 from doublehop.providers.vagrant_guests import Guests
 from doublehop.providers.windows import TAKES_LONGER
-from doublehop.providers.windows_agents import OFFERS, OPERATIONS, SQL_SERVER, Answer, Domain, Guest
+from doublehop.providers.windows_agents import OFFERS, OPERATIONS, Answer, Domain, Guest
 from doublehop.providers.windows_logs import request_line
 from doublehop.providers.windows_scripts import CALL, COPY, GREET, encoded, files, plain
 from doublehop.providers.winrm import Account, Endpoint
@@ -127,7 +127,7 @@ def test_a_web_server_is_told_its_page_and_accounts_as_windows_names_them(agent,
     assert document["back_ends"]["sql"].startswith("Data Source=tcp:sql1.doublehop.test,1433;Integrated Security=true")
     web["log"]()
     assert called[-1] == ("collect-evidence.ps1",
-                          {"role": "front-end", "since": "2026-11-23T18:00:00Z", "sites": ["Portal"]})
+                          {"role": "front-end", "since": "2026-11-23T18:00:00Z"})
 
 
 @pytest.mark.parametrize(("role", "operation", "arguments", "since"), [
@@ -143,13 +143,13 @@ def test_a_machine_tells_its_logs_from_the_scenarios_configuration_on(agent, rol
     assert machine["logged"]() == [] and called == []
     machine[operation](**arguments)
     assert [each["text"] for each in machine["logged"]()] == ["GET /whoami of -: 401 2 5 (ERROR_ACCESS_DENIED)"]
-    assert called[-1] == ("collect-evidence.ps1", {"role": str(role), "since": since, "sites": []})
+    assert called[-1] == ("collect-evidence.ps1", {"role": str(role), "since": since})
 
 
 def test_what_is_said_of_the_database_is_said_of_the_account_that_sql_server_runs_as(topology):
     """It has a domain account there, which holds the names, and is no computer's."""
     facts = Principal(trusted_for_delegation=True, principals_allowed_to_delegate_to_account=("web1",))
-    there = dataclasses.replace(topology, named=Named(accounts={"sql1": SQL_SERVER}))
+    there = dataclasses.replace(topology, named=Named(accounts={"sql1": topology.windows.sql_account}))
     given = Given(users={}, front_ends={}, computers={"sql1": facts})
     changes = list(directory.plan(scope_of("topic::it", given, there), {}))
     assert {each["dn"] for each in changes} == {"CN=sqlserver,CN=Users,DC=DOUBLEHOP,DC=TEST"}

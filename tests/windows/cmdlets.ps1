@@ -82,6 +82,8 @@ $Does = @{
         Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters' 'NV Domain' 'String' $b['DomainName']
         $Script:M.computer.netbios = $b['DomainNetbiosName']
         Step
+        $Script:M.services.Netlogon = @{ status = 'Stopped' }
+        if ($Script:M.world.noForest) { throw "Verification of prerequisites for Domain Controller promotion failed. $($Script:M.world.noForest)" }
         [pscustomobject]@{ Status = 'Success' } }
     'Get-KdsRootKey' = { param($b) foreach ($each in @($Script:M.rootKeys)) { [pscustomobject]@{ KeyId = $each } } }
     'Add-KdsRootKey' = { param($b)
@@ -112,12 +114,17 @@ $Does = @{
     'New-VMSwitch' = { param($b) $Script:M.world.switches = @($Script:M.world.switches) + @{ name = $b['Name']; type = "$($b['SwitchType'])" }; Step }
     'Get-VMNetworkAdapter' = { param($b)
         $vm = @($Script:M.world.vms | Where-Object { $_.name -eq $b['VM'][0].Name })[0]
-        foreach ($each in @($vm.adapters)) { [pscustomobject]@{ SwitchName = $each } } }
+        foreach ($each in @($vm.adapters)) { [pscustomobject]@{ Name = $each.name; SwitchName = $each.switch; VMName = $vm.name } } }
     'Add-VMNetworkAdapter' = { param($b)
         $vm = @($Script:M.world.vms | Where-Object { $_.name -eq $b['VM'][0].Name })[0]
         if ($vm.generation -eq 1 -and $vm.state -ne 'Off') { throw 'The operation cannot be performed while the virtual machine is in its current state.' }
-        if (-not @($Script:M.world.switches | Where-Object { $_.name -eq $b['SwitchName'] }).Count) { throw 'Hyper-V was unable to find a virtual switch' }
-        $vm.adapters = @($vm.adapters) + $b['SwitchName']; Step }
+        Test-Switch $b['SwitchName']
+        $vm.adapters = @($vm.adapters) + @{ name = $b['Name']; switch = $b['SwitchName'] }; Step }
+    'Connect-VMNetworkAdapter' = { param($b)
+        $given = $b['VMNetworkAdapter'][0]
+        Test-Switch $b['SwitchName']
+        $vm = @($Script:M.world.vms | Where-Object { $_.name -eq $given.VMName })[0]
+        @($vm.adapters | Where-Object { $_.name -eq $given.Name })[0].switch = $b['SwitchName']; Step }
 
     'Get-NetIPAddress' = { param($b)
         $found = @(foreach ($each in @($Script:M.adapters.Keys | Sort-Object)) {
@@ -146,7 +153,9 @@ $Does = @{
         if (-not $Script:M.zones.ContainsKey("$($b['Name'])")) { return Fail "The zone $($b['Name']) was not found on server." 'WIN32 9601' $b }
         [pscustomobject]@{ ZoneName = "$($b['Name'])" } }
     'Get-DnsServerResourceRecord' = { param($b)
-        $found = @($Script:M.zones[$b['ZoneName']] | Where-Object { $_.name -eq $b['Name'] -and $_.type -eq $b['RRType'] })
+        # Without -Node the names below come along, and below the zone's own are all.
+        $below = if ($b['Node']) { $null } elseif ($b['Name'] -eq '@') { '*' } else { "*.$($b['Name'])" }
+        $found = @($Script:M.zones[$b['ZoneName']] | Where-Object { ($_.name -eq $b['Name'] -or ($below -and $_.name -like $below)) -and $_.type -eq $b['RRType'] })
         if (-not $found.Count) { return Fail 'Failed to get the record' 'WIN32 9714' $b }
         foreach ($each in $found) { [pscustomobject]@{ HostName = $each.name; RecordData = [pscustomobject]@{ IPv4Address = $each.data } } } }
     'Add-DnsServerResourceRecordA' = { param($b)
@@ -173,8 +182,7 @@ $Does = @{
     # Nobody waits here, but what takes time goes on meanwhile.
     'Start-Sleep' = { param($b) if ($Script:Starting) { $Script:Starting-- } }
     'Start-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Running'; Step }
-    'Restart-Service' = { param($b)
-        foreach ($each in $b['Name']) { $Script:M.services[$each].status = 'Stopped'; Step; $Script:M.services[$each].status = 'Running'; Step } }
+    'Stop-Service' = { param($b) $Script:M.services["$($b['Name'])"].status = 'Stopped'; Step }
 
     'Get-WSManInstance' = { param($b)
         if ("$($b['ResourceURI'])" -ne 'winrm/config/Listener') { throw 'the model has listeners alone' }
@@ -417,6 +425,7 @@ $Does = @{
             if ($task.user -ne 'SYSTEM') { throw 'the model runs programs as the machine' }
             $null = Invoke-StubProgram $task.execute @($task.arguments -split ' ')
             $task.result = $global:LASTEXITCODE; $global:LASTEXITCODE = 0
+            $Script:Queued = $true
             return
         }
         if ($task.arguments -notmatch '-InputPath "([^"]+)" -OutputPath "([^"]+)"$') { throw 'the task is not as expected' }
@@ -426,7 +435,10 @@ $Does = @{
         $task = $Script:M.tasks["$($b['TaskName'])"]
         if ($null -eq $task) { return Fail 'The system cannot find the file specified.' 'HRESULT 0x80070002' $b }
         [pscustomobject]@{ TaskName = "$($b['TaskName'])"; State = $task.state } }
-    'Get-ScheduledTaskInfo' = { param($b) [pscustomobject]@{ LastTaskResult = [uint32]$Script:M.tasks["$($b['TaskName'])"].result } }
+    'Get-ScheduledTaskInfo' = { param($b)
+        # Asked for, and not begun yet.
+        if ($Script:Queued) { $Script:Queued = $false; return [pscustomobject]@{ LastTaskResult = [uint32]0x41325 } }
+        [pscustomobject]@{ LastTaskResult = [uint32]$Script:M.tasks["$($b['TaskName'])"].result } }
     'Unregister-ScheduledTask' = { param($b) $Script:M.tasks.Remove("$($b['TaskName'])"); Step }
 
     'Get-WinEvent' = { param($b)

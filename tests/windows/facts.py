@@ -36,9 +36,9 @@ WEB = {
 }
 """What a model machine finds at an address: as much of a program as the model looks at."""
 PURE = {
-    "Add-Member", "ConvertFrom-Json", "ConvertTo-Json", "ConvertTo-SecureString", "ForEach-Object", "Get-Date",
-    "Measure-Object", "New-Object", "Select-Object", "Set-StrictMode", "Sort-Object", "Where-Object",
-    "Write-Output",
+    "Add-Member", "Add-Type", "ConvertFrom-Json", "ConvertTo-Json", "ConvertTo-SecureString", "ForEach-Object",
+    "Get-Date", "Measure-Object", "New-Object", "Select-Object", "Set-StrictMode", "Sort-Object", "Split-Path",
+    "Where-Object", "Write-Output",
 }
 """Cmdlets that change nothing outside the script: the engine's own run, and only their parameters are looked up."""
 

@@ -107,8 +107,9 @@ foreach ($job in $plan.jobs) {
         $run = & $go
         $result.again = @{ steps = Get-Steps; error = $run.error; same = (Get-Text) -ceq $text }
     }
-    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = @(Test-EveryStep $kept $go $text ($job.script -eq 'provision')) } }
+    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = @(Test-EveryStep $kept $go $text ($job.script -eq 'provision' -and $job.loop -ne 'cut off')) } }
     if ($job.undo) {
+        $forward = $kept
         Set-State $states[$job.name]
         Clear-Log
         if ($job.loop) { Start-Keeping }
@@ -117,6 +118,7 @@ foreach ($job in $plan.jobs) {
         $kept = Get-Kept
         $undone = Get-Text
         $result.undo = @{ error = $run.error; same = $undone -ceq $before; steps = Get-Steps; left = $(if ($undone -cne $before) { $undone }) }
+        if ($job.halfway) { $result.undo.halfway = @(Test-EveryStep $forward $back $before $false) }
         $result.undo.failed = @(if ($job.loop) { Test-EveryStep $kept $back $before $false })
     }
     $result.seconds = [Math]::Round($clock.Elapsed.TotalSeconds, 2)

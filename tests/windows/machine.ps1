@@ -8,6 +8,7 @@ $Script:Log = New-Object System.Collections.ArrayList
 $Script:Steps = 0
 $Script:Kept = $null
 $Script:Starting = 0
+$Script:Queued = $false
 $Script:Facts = @{}
 $Script:Schema = @{}
 $Script:Programs = @{}
@@ -158,7 +159,7 @@ function New-Machine($World) {
     $m.tasks = New-Table
     $m.acl = New-Table
     $m.events = @()
-    $m.world = @{ domain = $true; setup = $World.setup; pool = @{}; web = $World.web; refuses = $World.refuses }
+    $m.world = @{ domain = $true; setup = $World.setup; pool = @{}; web = $World.web; refuses = $World.refuses; noForest = $World.noForest }
     $Script:M = $m
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName' 'String' 'WIN-BOX'
     Set-Value 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' 'ProductType' 'String' 'ServerNT'
@@ -223,6 +224,9 @@ function Get-OnlyPath($b) {
     $path = @(@($b['LiteralPath']) + @($b['Path']) | Where-Object { $_ })
     if ($path.Count -ne 1) { throw 'the model takes one path at a time' }
     $path[0]
+}
+function Test-Switch($Name) {
+    if (-not @($Script:M.world.switches | Where-Object { $_.name -eq $Name }).Count) { throw 'Hyper-V was unable to find a virtual switch' }
 }
 function Fail($Message, $Id = 'NotFound', $Bound) {
     # As cmdlets do: an error that -ErrorAction SilentlyContinue keeps quiet.

@@ -53,7 +53,7 @@ TRACES = r"C:\inetpub\logs\FailedReqLogFiles\W3SVC2"
 @pytest.fixture
 def evidence(on_machines):
     def evidence(role, **world):
-        job = {"name": "it", "script": "collect-evidence", "document": {"role": role, "since": SINCE, "sites": []},
+        job = {"name": "it", "script": "collect-evidence", "document": {"role": role, "since": SINCE},
                "world": {**WORLD, "events": EVENTS, "files": {
                    r"C:\inetpub\logs\LogFiles\W3SVC2\u_ex261123.log": LOG,
                    rf"{TRACES}\fr000001.xml": TRACE.replace("whoami", "old"), rf"{TRACES}\fr000002.xml": TRACE}}}

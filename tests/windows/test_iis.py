@@ -158,13 +158,15 @@ def test_what_http_sys_had_before_is_put_back(configured, configurations):
     limits = {**plain["registry"][apphost.LIMITS], "MaxFieldLength": {"type": "DWord", "value": 32768}}
     change = {"sslcert": {f"0.0.0.0:{each}": theirs for each in ("5986", "8172", port)},
               "registry": {**plain["registry"], apphost.LIMITS: limits}}
-    ran = configured({"it": configurations["tls::secure"]}, change=change, loop=True, undo={"undo": True})["it"]
+    ran = configured({"it": configurations["tls::secure"]}, change=change, loop=True, halfway=True,
+                     undo={"undo": True})["it"]
     (own,) = ran["state"]["certificates"]["My"]
     assert {at: each["hash"].upper() == own for at, each in ran["state"]["sslcert"].items()} == {
         "0.0.0.0:5986": False, "0.0.0.0:8172": False, f"0.0.0.0:{port}": True}
     assert (ran["answer"]["needs"], "MaxFieldLength" in ran["state"]["registry"][apphost.LIMITS]) == ("restart", False)
     assert not ran["loop"]["failed"]
     assert (ran["undo"]["error"], ran["undo"]["same"], ran["undo"]["failed"]) == (None, True, [])
+    assert ran["undo"]["halfway"] == [], "also of a configuration that was never finished"
 
 
 def test_passwords_are_given_to_iis_and_told_to_nobody(configured, configurations):

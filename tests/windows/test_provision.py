@@ -19,6 +19,8 @@ SETUP, BUNDLE = r"C:\doublehop\sql\setup.exe", r"C:\doublehop\dotnet-hosting.exe
 
 RESTARTS = {"dc1": 2, "web1": 3, "sql1": 2, "client1": 3}
 """For the name and the domain; then for ASP.NET Core's installer, and for Credential Guard, which Windows 11 has on."""
+FOR_LDAPS = {"dc1": ["restart"]}
+"""A domain controller's own last one, with its certificate."""
 each_machine = pytest.mark.parametrize("name", MACHINES)
 
 
@@ -43,7 +45,8 @@ def test_a_first_run_comes_to_what_the_topology_says(provisioned, machines, name
     topology, known = machines
     ran = provisioned[name]
     assert "error" not in ran, ran
-    assert [each["needs"] for each in ran["rounds"]] == ["restart"] * RESTARTS[name] + ["certificate", ""]
+    assert [each["needs"] for each in ran["rounds"]] == [
+        *["restart"] * RESTARTS[name], "certificate", *FOR_LDAPS.get(name, []), ""]
     golden(f"{name}.json", _shown(ran["state"]))
     golden(f"{name}.calls", calls(ran["log"]))
 
@@ -59,9 +62,10 @@ def test_a_first_run_comes_to_what_the_topology_says(provisioned, machines, name
 
 
 @each_machine
-def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(on_machines, provisioning, name):
-    """After each step that changes something: the machine loses its power, and `provision.ps1` is called anew."""
-    ran = on_machines(provisioning(name, loop=True))[name]
+@pytest.mark.parametrize("way", ["power lost", "cut off"])
+def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(on_machines, provisioning, name, way):
+    """After each step that changes something, with the machine's power lost or just the program's end."""
+    ran = on_machines(provisioning(name, loop=way))[name]
     assert "error" not in ran, ran
     assert ran["loop"]["steps"] >= 20
     assert not ran["loop"]["failed"]
@@ -366,6 +370,19 @@ def test_who_did_not_restart_the_machine_is_told_again(on_machines, provisioning
     assert ran["it"]["steps"] > 0
     assert ran["it"]["answer"]["needs"] == ran["again"]["answer"]["needs"] == "restart"
     assert ran["again"]["steps"] == 0
+
+
+@pytest.mark.parametrize("why", ["", "Windows found a reason."])
+def test_who_promotes_a_machine_is_let_in_to_restart_it(on_machines, provisioning, why):
+    """Promotion stops Netlogon, done or not; names and passwords are taken only while that runs."""
+    job = provisioning("dc1")
+    common = {"document": job["document"]}
+    ran = on_machines({"name": "named", "script": "rename", "world": {**job["world"], "noForest": why}, **common},
+                      {"name": "it", "script": "promote", "from": "named", "restart": True, **common},
+                      {"name": "cut off", "script": "promote", "from": "it", "change": {"services": {
+                          "Netlogon": {"status": "Stopped"}}}, **common})
+    assert ("error" in ran["it"]) == bool(why) and why in ran["it"].get("error", "")
+    assert [ran[each]["state"]["services"]["Netlogon"]["status"] for each in ("it", "cut off")] == ["Running"] * 2
 
 
 def test_a_restart_is_asked_for_and_one_that_cannot_be_says_why(on_machines, provisioning):

@@ -69,6 +69,26 @@ def test_a_login_can_only_look_like_an_account(on_machines, name):
     assert ran["steps"] == 0
 
 
+DC = {"role": 5, "address": "10.93.0.10", "files": {}, "events": []}
+
+
+def test_a_domain_gets_one_root_key_for_managed_passwords(on_machines):
+    """Effective long enough ago to count at once, which the model asks for."""
+    ran = on_machines({"name": "it", "script": "kds-root-key", "world": DC, "document": {}, "again": True,
+                       "loop": True})["it"]
+    assert ran["answer"]["changed"] == ["KDS root key"]
+    assert ran["state"]["rootKeys"] == ["a key"]
+    assert (ran["again"]["steps"], ran["loop"]["failed"]) == (0, [])
+
+
+@pytest.mark.parametrize(("zone", "error"), [("doublehop.test", ""), ("other.test", "has no zone other.test")])
+def test_the_dns_server_reads_the_zone_from_the_directory(on_machines, zone, error):
+    ran = on_machines({"name": "it", "script": "update-zone", "world": DC, "document": {"zone": zone},
+                       "change": {"zones": {"doublehop.test": []}}})["it"]
+    assert error in ran.get("error", "")
+    assert ran["state"]["world"].get("read") == (None if error else zone)
+
+
 PARSER = """
 using Microsoft.SqlServer.TransactSql.ScriptDom;
 foreach (string file in args)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from doublehop.data import LAB
+from doublehop.providers import vagrant_guests, windows_scripts
 from tests.windows import facts
 
 FOLDER = LAB / "windows"
@@ -34,6 +35,13 @@ MEMBERS = {
     "System.Net.WebRequest::Create", "datetime::Parse", "guid::NewGuid",
 }
 """Their own members that are used."""
+MEMBERS_BESIDE = {
+    "Console::Error", "Console::In", "Convert::FromBase64String", "Convert::ToBase64String", "DateTime::UtcNow",
+    "IO.Compression.ZipFile::ExtractToDirectory", "IO.Directory::CreateDirectory", "IO.Directory::Delete",
+    "IO.Directory::Exists", "IO.Directory::Move", "IO.File::Delete", "IO.File::ReadAllBytes", "IO.File::ReadAllText",
+    "IO.File::WriteAllBytes", "IO.File::WriteAllText", "IO.Path::GetDirectoryName",
+}
+"""Those that bring the scripts and the pages use, which do write: files in folders of the lab's own."""
 
 
 def test_every_command_line_that_is_noted_is_one_of_a_script():
@@ -123,6 +131,33 @@ def test_the_check_sees_what_5_1_cannot_parse(pwsh, tmp_path, not_run):
     assert "5.1" in done.stdout
 
 
+@pytest.fixture
+def texts(tmp_path):
+    """What this side has a guest's PowerShell run besides, as scripts of a folder."""
+    for name in ("CALL", "COPY", "FETCH", "GREET", "UNPACK"):
+        (tmp_path / f"{name}.ps1").write_text(getattr(windows_scripts, name))
+    for name in ("GO_ON", "STARTED", "RESTART"):
+        (tmp_path / f"{name}.ps1").write_text(getattr(vagrant_guests, name))
+    return tmp_path
+
+
+def test_what_is_run_beside_the_scripts_is_published(read, texts):
+    found = read(texts)
+    assert len(found) == 8
+    assert not {name: each["errors"] for name, each in found.items() if each["errors"]}
+    for each in found.values():  # the scripts that they call are the folder's own
+        each["calls"] = [one for one in each["calls"] if not one["text"].startswith("'FOLDER/")]
+    assert not problems_of_calls(found, facts.cmdlets())
+    assert {each for one in found.values() for each in one["members"]} == MEMBERS_BESIDE
+
+
+def test_what_is_run_beside_the_scripts_is_not_newer_than_windows_powershell_5_1(texts, pwsh, not_run):
+    done = pwsh("-Check", *sorted(texts.glob("*.ps1")))
+    if "-Check" in done.stdout + done.stderr:
+        not_run("this pwsh has no -Check")
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+
+
 def test_every_call_is_a_function_of_ours_or_published(read):
     assert not problems_of_calls(read(), facts.cmdlets())
 
@@ -140,8 +175,8 @@ def test_an_invented_call_is_seen(read, tmp_path, text, problem):
     assert problem in found
 
 
-def test_no_fact_is_there_for_nothing(read):
-    called = {call["name"] for script in read().values() for call in script["calls"]}
+def test_no_fact_is_there_for_nothing(read, texts):
+    called = {call["name"] for script in (*read().values(), *read(texts).values()) for call in script["calls"]}
     assert not facts.cmdlets().keys() - called
 
 

@@ -57,7 +57,7 @@ class Guest:
     """A running WSMan server, and what it told of its callers."""
 
     def __init__(self, machine, drive, powershell, given):
-        self.told, self.ran = [], []
+        self.told, self.ran, self.closed = [], [], 0
         self.drive = drive
         self._powershell = powershell
         self._lock = threading.Lock()
@@ -77,6 +77,8 @@ class Guest:
                 self._workers.submit(self._run, told)
             elif "end" in told:
                 self._powershell.end(told["end"])
+            elif "closed" in told:
+                self.closed += 1
             else:
                 self.told.append(told)
 

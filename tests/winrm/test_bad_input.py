@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from doublehop.providers.authority import Authority
 from doublehop.providers.vagrant_kept import Kept, Mark
 from tests.winrm.conftest import KIND
 
@@ -41,6 +42,19 @@ def test_a_damaged_file_is_named_with_what_helps(by_hand, checkout, guests, argv
     assert done.stdout.startswith(f"doublehop: {checkout / path}") and done.stdout.count("\n") == 1, "one sentence"
     assert problem in done.stdout and remedy in done.stdout
     assert not (guests.folder / "log").exists()
+
+
+@pytest.mark.parametrize("argv", [RUN, PROVISION], ids=["run", "provision"])
+@pytest.mark.parametrize(("option", "said"), [
+    ("DOUBLEHOP_WINDOWS_SQL", "expected one of developer, express, not"),
+    ("DOUBLEHOP_WINDOWS_DC1_MEMORY", "expected something like"),
+    ("DOUBLEHOP_WINDOWS_DC1_MEMROY", "no such option; there are"),
+])
+def test_a_wrong_option_is_named_at_once(by_hand, guests, argv, option, said):
+    Authority.founded(guests.folder)
+    done = by_hand(*argv, **{option: "much"})
+    assert done.returncode == 2, done.stdout
+    assert done.stdout.splitlines()[-1].startswith(f"doublehop: {option}: {said}")
 
 
 @pytest.mark.parametrize("argv", [RUN, PROVISION], ids=["run", "provision"])

@@ -56,9 +56,10 @@ def test_a_password_is_taken_by_the_domain_controller_where_no_kerberos_library_
     assert web1.told == [{"caller": f"administrator@{lab.topology.realm}", "scheme": "NTLM"}]  # winbindd's own spelling
 
 
-def test_a_document_goes_in_and_comes_out_whole(ask, guests):
-    """More than an envelope holds, and letters of several alphabets."""
-    guests("web1")
+@pytest.mark.parametrize("sends", [(), ("busy", "late")], ids=["at once", "under load"])
+def test_a_document_goes_in_and_comes_out_whole(ask, guests, sends):
+    """More than an envelope holds, and letters of several alphabets; also by a server that takes its time."""
+    guests("web1", sends=sends)
     text = "Zürich Ωμέγα 東京 'quoted' \"twice\" $not | \\ \n" + secrets.token_hex(200_000)
     copied, answer = ask("web1", script("passes-on.ps1", PASSES_ON), call("passes-on.ps1", text=text))
     assert (copied["code"], answer["code"]) == (0, 0), answer["stderr"]
@@ -117,12 +118,15 @@ def test_a_certificate_that_is_not_to_be_trusted(ask, guests, lab, wrong, tmp_pa
     assert web1.told == []
 
 
-def test_a_script_that_does_not_end(ask, guests):
-    guests("web1")
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_script_that_does_not_end(ask, guests, late):
+    """It ends with its shell, also where the server is late to say that there is nothing yet."""
+    web1 = guests("web1", late=late)
     _, answer, again = ask("web1", script("waits.ps1", WAITS), call("waits.ps1", seconds=3), {"argv": encoded(GREET)})
     assert answer["error"] == "Deadline"
     assert answer["text"].startswith("web1 (10.93.0.21:5986): the end of ")
     assert again["code"] == 0
+    assert web1.closed == 2, "the one that waits, and the last"
 
 
 def test_a_server_that_says_nothing(ask, guests):

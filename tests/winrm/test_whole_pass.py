@@ -21,7 +21,6 @@ from doublehop import topology as topologies
 from doublehop.codes import KrbError
 from doublehop.data import LAB
 from doublehop.lab import user_secret
-from doublehop.providers.windows_agents import SQL_SERVER
 from doublehop.scope import scope_of
 from tests.winrm import logs
 from tests.winrm.model import Windows
@@ -76,7 +75,7 @@ class Models:
         self.machines["client1"].change(answer=json.dumps(saw))
         told = lab.dc.ask("log_since", mark=mark)
         # In a Windows lab the database's names are those of the account that it runs as.
-        holders = {spn.lower(): SQL_SERVER if each == "SQL1$" else each
+        holders = {spn.lower(): lab.topology.windows.sql_account if each == "SQL1$" else each
                    for each in ("SQL1$", *(self._name(each) for each in wanted["accounts"].values()))
                    for spn in self._read(each, "servicePrincipalName")}
         events = [as_event(each, holders) for each in kdclog.parse(told)]

@@ -36,6 +36,7 @@ NS = {
     "r": "http://schemas.microsoft.com/wbem/wsman/1/windows/shell",
 }
 DONE = f"{NS['r']}/CommandState/Done"
+BUSY = 170
 NO_OUTPUT_YET, ACCESS_DENIED, UNKNOWN_SHELL, TOO_LARGE = 2150858793, 5, 2150858843, 2150858898
 ENVELOPE = 153600
 """What a client may send at once where nobody configured more (`MaxEnvelopeSizekb`)."""
@@ -92,6 +93,8 @@ class Service:
         self._tell = tell
         self._shells = set()
         self._silent = given.get("silent", False)
+        self._late = given.get("late", 0)
+        self._sends = [*given.get("sends", ())]
         self.commands = Commands(tell)
 
     async def answer(self, request):
@@ -144,6 +147,7 @@ class Service:
             case "Create":
                 return self._opened()
             case "Delete":
+                self._tell({"closed": True})
                 self._shells.remove(shell)
                 return []
             case "Command":
@@ -151,12 +155,17 @@ class Service:
                 return [element("r:CommandResponse", element("r:CommandId", text=self.commands.start(argv)))]
             case "Send":
                 sent = body[0][0]
+                slow = self._sends.pop(0) if self._sends else ""
+                if slow == "busy":
+                    raise Fault(BUSY, "The requested resource is in use.")
                 self.commands.feed(sent.get("CommandId"), base64.b64decode(sent.text or ""),
                                    sent.get("End", "").lower() == "true")
+                if slow == "late":
+                    raise Fault(NO_OUTPUT_YET, TIMED_OUT)
                 return [element("r:SendResponse")]
             case "Receive":
                 number = body[0][0].get("CommandId")
-                return [received(number, await self.commands.end_of(number, seconds))]
+                return [received(number, await self.commands.end_of(number, seconds + self._late))]
             case "Signal":
                 self.commands.forget(body[0].get("CommandId"))
                 return [element("r:SignalResponse")]

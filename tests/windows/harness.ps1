@@ -107,7 +107,10 @@ foreach ($job in $plan.jobs) {
         $run = & $go
         $result.again = @{ steps = Get-Steps; error = $run.error; same = (Get-Text) -ceq $text }
     }
-    if ($job.loop) { $result.loop = @{ steps = $result.steps; failed = @(Test-EveryStep $kept $go $text ($job.script -eq 'provision' -and $job.loop -ne 'cut off')) } }
+    if ($job.loop) {
+        $ways = if ($job.loop -is [Collections.IList]) { $job.loop } elseif ($job.script -eq 'provision') { 'power lost' } else { 'cut off' }
+        $result.loop = @{ steps = $result.steps; failed = @(foreach ($way in $ways) { Test-EveryStep $kept $go $text ($way -eq 'power lost') }) }
+    }
     if ($job.undo) {
         $forward = $kept
         Set-State $states[$job.name]

@@ -62,10 +62,9 @@ def test_a_first_run_comes_to_what_the_topology_says(provisioned, machines, name
 
 
 @each_machine
-@pytest.mark.parametrize("way", ["power lost", "cut off"])
-def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(on_machines, provisioning, name, way):
+def test_a_run_that_was_stopped_anywhere_is_started_again_and_ends_the_same(on_machines, provisioning, name):
     """After each step that changes something, with the machine's power lost or just the program's end."""
-    ran = on_machines(provisioning(name, loop=way))[name]
+    ran = on_machines(provisioning(name, loop=["power lost", "cut off"]))[name]
     assert "error" not in ran, ran
     assert ran["loop"]["steps"] >= 20
     assert not ran["loop"]["failed"]

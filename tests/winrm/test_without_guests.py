@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doublehop import topology as topologies
-from doublehop.errors import HostError, LabError
+from doublehop.errors import HostError
 from doublehop.providers import vagrant_guests, vagrant_kept, vagrant_provision
 from doublehop.providers.vagrant_kept import Kept
 from tests.winrm.conftest import KIND
@@ -36,7 +36,7 @@ def test_where_no_guest_can_be_nothing_is_kept():
 
 def test_a_guest_that_is_not_there_is_told_nothing(machines):
     guests = vagrant_guests.guests_of(Kept(vagrant_kept.dotfile(), NOWHERE))
-    with pytest.raises(LabError, match="vagrant upload") as raised:
+    with pytest.raises(HostError, match=f"The provider '{NOWHERE}'") as raised:
         guests.go_on("dc1", {"secrets": {"administrator": SECRET}})
     assert SECRET not in str(raised.value)
     assert not [each for each in machines.rglob("*") if each.is_file() and SECRET in each.read_text(errors="replace")]

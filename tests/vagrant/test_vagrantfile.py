@@ -15,13 +15,21 @@ from doublehop.providers import vagrant_machines
 from doublehop.providers.docker_image import machine_image
 
 ROOT = LAB.parent
-TOLD = """load %r
+TOLD = """# Two providers are plugins of their own. Of their documented options these are set.
+class Plugins < Vagrant.plugin("2")
+  name "stand-ins"
+  { libvirt: [], vmware_desktop: [:linked_clone] }.each do |each, own|
+    provider(each) { Class.new(Vagrant.plugin("2", :provider)) }
+    config(each, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus, *own } }
+  end
+end
+load %r
 Vagrant.configure("2") do |config|
   config.trigger.before :status, type: :command do |trigger|
     trigger.ruby do |env, _|
       # As `vagrant validate --ignore-provider` does: what is not installed here can be read all the same.
       Vagrant.plugin("2").manager.providers.each { |_, each| each[0].define_singleton_method(:usable?) { |*| true } }
-      told = %%w[virtualbox hyperv].to_h do |provider|
+      told = %%w[virtualbox hyperv libvirt vmware_desktop].to_h do |provider|
         [provider, env.machine_names.to_h do |name|
           found = env.vagrantfile.machine_config(name, provider.to_sym, nil)
           vm, own = found[:config].vm, found[:config].vm.get_provider_config(provider.to_sym)
@@ -32,8 +40,9 @@ Vagrant.configure("2") do |config|
                    provisioners: vm.provisioners.map { |each| [each.type, each.run] },
                    switch: vm.networks.map { |_, each| each[:bridge] }.compact,
                    folders: vm.synced_folders.reject { |_, each| each[:disabled] }.keys,
-                   size: provider == "hyperv" ? [own.memory, own.cpus]
-                                              : own.customizations.map { |each| each.last.last.to_i } }]
+                   unknown: own._detected_errors,
+                   size: provider == "virtualbox" ? own.customizations.map { |each| each.last.last.to_i }
+                                                  : [own.memory, own.cpus] }]
         end]
       end
       File.write(ENV["TOLD"], JSON.dump(told))
@@ -107,6 +116,7 @@ def test_windows_guests_are_the_topologys(told):
             assert (each["hostname"], each["guest"]) == (name, "windows")
             assert each["address"] == str(topology.machines[name].address)
             assert each["folders"] == []
+            assert each["unknown"] == []
             outside = {"5986", "636"} if name == "dc1" else {"5986"}
             assert {port for port, host in each["ports"].items() if host == "127.0.0.1"} >= outside
             assert ("636" in each["ports"]) == (name == "dc1")

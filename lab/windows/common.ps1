@@ -7,6 +7,7 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $Changes = New-Object System.Collections.ArrayList
 $InstallTask = 'doublehop-install'
+$RestartOwed = 'C:\doublehop\restart-owed.txt'
 
 function Read-Document {
     # The caller's document: handed over, in a file, or on standard input. Nothing secret is ever an argument.
@@ -204,14 +205,39 @@ function Invoke-Program {
     $lines
 }
 
+function Get-Start {
+    # When the machine was started, by its own clock.
+    (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().ToString('o')
+}
+
+function Test-RestartOwed {
+    # Whether an installer that ran since the machine was started wanted a restart, or was never heard of again.
+    if (-not (Test-Path -LiteralPath $RestartOwed)) { return $false }
+    if ((Get-Content -LiteralPath $RestartOwed -Raw -Encoding ASCII) -eq (Get-Start)) { return $true }
+    Remove-Item -LiteralPath $RestartOwed
+    $false
+}
+
+function Invoke-Installer {
+    # Run an installer, which gives its exit code; says whether it wants the machine to restart (3010). A file says the same to
+    # whoever comes after a run that ended before it could.
+    param([scriptblock]$Run)
+    Set-Content -LiteralPath $RestartOwed -Value (Get-Start) -Encoding ASCII -NoNewline
+    $code = 0
+    try { $code = & $Run }
+    finally { if ($code -ne 3010) { Remove-Item -LiteralPath $RestartOwed } }
+    $code -eq 3010
+}
+
 function Install-Program {
-    # Run an installer; says whether it wants the machine to restart (3010).
+    # Run an installer; says whether it wants the machine to restart.
     param([string]$Program, [string[]]$Arguments)
-    $null = Invoke-Program $Program $Arguments -Expected @(0, 3010)
-    $restart = $LASTEXITCODE -eq 3010
-    # A script that says nothing of its own exit code may end with this one.
-    $global:LASTEXITCODE = 0
-    $restart
+    Invoke-Installer {
+        $null = Invoke-Program $Program $Arguments -Expected @(0, 3010)
+        $LASTEXITCODE
+        # A script that says nothing of its own exit code may end with this one.
+        $global:LASTEXITCODE = 0
+    }
 }
 
 function Install-AsSystem {
@@ -221,16 +247,18 @@ function Install-AsSystem {
     $name = $InstallTask
     $action = New-ScheduledTaskAction -Execute $Program -Argument ($Arguments -join ' ')
     $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
-    try {
-        $null = Register-ScheduledTask -TaskName $name -Action $action -Settings $settings -User 'SYSTEM' -RunLevel Highest -Force
-        Start-ScheduledTask -TaskName $name
-        # SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED and SCHED_S_TASK_RUNNING: it is about to start, or at it.
-        Wait-Until "the end of $Program" (60 * $Minutes) 5 { (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult -notin 0x41303, 0x41325, 0x41301 }
-        $code = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
+    Invoke-Installer {
+        try {
+            $null = Register-ScheduledTask -TaskName $name -Action $action -Settings $settings -User 'SYSTEM' -RunLevel Highest -Force
+            Start-ScheduledTask -TaskName $name
+            # SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED and SCHED_S_TASK_RUNNING: it is about to start, or at it.
+            Wait-Until "the end of $Program" (60 * $Minutes) 5 { (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult -notin 0x41303, 0x41325, 0x41301 }
+            $code = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
+        }
+        finally { Remove-Task $name }
+        if ($code -notin 0, 3010) { throw "$Program ended with $code" }
+        $code
     }
-    finally { Remove-Task $name }
-    if ($code -notin 0, 3010) { throw "$Program ended with $code" }
-    $code -eq 3010
 }
 
 function Wait-Until {

@@ -22,7 +22,8 @@ if (-not $scripts.ContainsKey($role)) { throw "no script knows the role '$role'"
 $needs = ''
 $request = ''
 $domainSid = ''
-foreach ($each in $scripts[$role]) {
+if (Test-RestartOwed) { $needs = 'restart' }
+foreach ($each in @($scripts[$role] | Where-Object { -not $needs })) {
     $answer = & "$PSScriptRoot\$each.ps1" -Document $Document | ConvertFrom-Json
     foreach ($one in @($answer.changed)) { $null = $Changes.Add("${each}: $one") }
     if ($answer.domain_sid) { $domainSid = $answer.domain_sid }

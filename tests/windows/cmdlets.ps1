@@ -5,7 +5,7 @@ $Does = @{
         $c = $Script:M.computer
         switch ("$($b['ClassName'])") {
             'Win32_ComputerSystem' { return [pscustomobject]@{ Name = $c.name; Domain = $c.domain; PartOfDomain = $c.member; DomainRole = $c.role } }
-            'Win32_OperatingSystem' { return [pscustomobject]@{ LastBootUpTime = ([datetime]'2026-11-24T00:00:00Z').AddHours([int]$Script:M.world.starts) } }
+            'Win32_OperatingSystem' { return [pscustomobject]@{ LastBootUpTime = ([datetime]'2026-11-24T00:00:00Z').AddHours([int]$Script:M.world.starts + $Script:Starts) } }
             'Win32_DeviceGuard' {
                 if ($b['Namespace'] -eq 'root\Microsoft\Windows\DeviceGuard') { return [pscustomobject]@{ SecurityServicesRunning = @(0, 2) + $(if ($c.guard) { 1 }) } } }
             'Win32_Service' {

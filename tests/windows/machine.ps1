@@ -9,6 +9,7 @@ $Script:Steps = 0
 $Script:Kept = $null
 $Script:Starting = 0
 $Script:Queued = $false
+$Script:Starts = 0
 $Script:Facts = @{}
 $Script:Schema = @{}
 $Script:Programs = @{}
@@ -132,6 +133,7 @@ function Read-Settings($Text, $Known) {
 
 function New-Machine($World) {
     # A machine as its box brings it: a name of its own, in no domain, one adapter to the outside and one to the lab.
+    $Script:Starts = 0
     $m = New-Table
     $m.computer = @{ name = 'WIN-BOX'; next = 'WIN-BOX'; domain = 'WORKGROUP'; member = $false; role = $World.role; guard = [bool]$World.guard }
     $m.registry = New-Table
@@ -171,6 +173,7 @@ function New-Machine($World) {
 }
 
 function Restart-Machine {
+    $Script:Starts++
     # What a start changes: a new name counts, a promoted machine is a domain controller, a joined one a member.
     $c = $Script:M.computer
     $c.name = $c.next

@@ -372,6 +372,18 @@ def test_who_did_not_restart_the_machine_is_told_again(on_machines, provisioning
     assert ran["again"]["steps"] == 0
 
 
+def test_a_restart_that_an_installer_wanted_is_asked_for_until_there_was_one(on_machines, provisioning):
+    """Also where the run ended before it could say so."""
+    web1 = provisioning("web1")
+    job = {**web1, "name": "it", "from": "installed"}
+    ran = on_machines({**web1, "name": "installed", "script": "hosting-bundle"}, job)
+    assert ran["installed"]["answer"]["needs"] == "restart"
+    first, second = ran["it"]["rounds"][:2]
+    assert (first["needs"], first["changed"]) == ("restart", [])
+    assert second["changed"], "it goes on, and asks no more for that"
+    assert r"C:\doublehop\restart-owed.txt" not in ran["it"]["state"]["files"]
+
+
 @pytest.mark.parametrize("why", ["", "Windows found a reason."])
 def test_who_promotes_a_machine_is_let_in_to_restart_it(on_machines, provisioning, why):
     """Promotion stops Netlogon, done or not; names and passwords are taken only while that runs."""

@@ -13,7 +13,7 @@ from tests.windows import facts
 
 FOLDER = LAB / "windows"
 OWN = {"$PSScriptRoot\\common.ps1", "$PSScriptRoot\\certificate.ps1", "$PSScriptRoot\\$each.ps1", "$Program", "$IsSo",
-       "$Action"}
+       "$Action", "$Run"}
 """What is called by a variable: each other, a program of the table (`Invoke-Program`), a block of the same script."""
 TYPES = {
     "Console", "Convert", "Globalization.CultureInfo", "Math", "Net.ServicePointManager", "PSObject",

@@ -15,6 +15,12 @@ from tests.lab import xsp
 
 FRAMEWORK = LAB / "aspnet" / "framework"
 REQUEST_SECONDS = 60
+COMPUTER = f"{socket.gethostname().partition('.')[0]}$".lower()
+AS_OTHERS_SEE_THEM = {
+    r"NT AUTHORITY\LOCAL SERVICE": "", r"NT AUTHORITY\NETWORK SERVICE": COMPUTER, r"NT AUTHORITY\SYSTEM": COMPUTER,
+    r"IIS APPPOOL\Portal": COMPUTER, r"DOUBLEHOP\lab-pool": r"doublehop\lab-pool",
+}
+"""Accounts by their names on the machine, and who each is to a back end, in small letters."""
 ICU_MISSING = "ICU missing, try apt-get install libicu-dev"
 WITH_LANGUAGES = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0"}
 """SqlClient wants names of languages, which are ICU's and which the page does without elsewhere."""

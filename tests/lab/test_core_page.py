@@ -45,6 +45,11 @@ def test_a_token_tells_its_mechanism_and_its_scheme(say):
     assert say(*(f"token {coded(each)}" for each in tokens.TOLD)) == [*tokens.TOLD.values()]
 
 
+def test_a_built_in_account_is_the_computer_or_nobody_on_the_network(say):
+    told = say(*(f"name {coded(each.encode())}" for each in pages.AS_OTHERS_SEE_THEM))
+    assert [each.lower() for each in told] == [*pages.AS_OTHERS_SEE_THEM.values()]
+
+
 def entry(realm, *components):
     """An entry of a keytab, as MIT writes it (The keytab binary format), with a key of no use."""
     parts = b"".join(struct.pack(">H", len(each)) + each.encode() for each in (realm, *components))

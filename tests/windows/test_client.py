@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ function Get-WinEvent {{ [CmdletBinding()] param([hashtable]$FilterHashtable)
 def test_the_probe_has_the_fields_of_the_reference_clients_answer(probe, server):
     done, saw = probe(f"{server}/open")
     assert done.returncode == 0, done.stderr
-    told = {key: tuple(each) if isinstance(each, list) else each for key, each in saw.items()}
+    told: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in saw.items()}
     assert saw.keys() == {each.name for each in dataclasses.fields(ClientSaw)}
     assert ClientSaw(**told) == ClientSaw(status=200, http="1.1", body='{"user": ""}')
 

@@ -56,31 +56,22 @@ public static class OnWindows
         {
             var seen = asked.Select(each => each.Split('.', 2)[0]).Distinct().ToDictionary(each => each, _ => refusal);
             await context.Response.WriteAsJsonAsync(
-                Page.Answer(CallerOf(context, identity), OnTheNetwork(pool.Name), actAs, seen), Settings.Words);
+                Page.Answer(CallerOf(context, identity), Caller.OnTheNetwork(pool.Name), actAs, seen), Settings.Words);
             return;
         }
         var acting = made ?? (settings.Impersonate && identity is { IsAuthenticated: true } ? identity : null);
         Func<Func<Task>, Task> go = acting is null
             ? work => work() : work => WindowsIdentity.RunImpersonatedAsync(acting.AccessToken, work);
         await context.Response.WriteAsJsonAsync(
-            await Page.Whoami(CallerOf(context, identity), OnTheNetwork(pool.Name), Itself, asked, backEnds, go), Settings.Words);
+            await Page.Whoami(CallerOf(context, identity), Caller.OnTheNetwork(pool.Name), Itself, asked, backEnds, go), Settings.Words);
     }
 
     /// <summary>Who this thread is.</summary>
     private static string Itself()
     {
         using var current = WindowsIdentity.GetCurrent();
-        return OnTheNetwork(current.Name);
+        return Caller.OnTheNetwork(current.Name);
     }
-
-    /// <summary>Who an account of this machine is to others: what is built in goes out as the computer, or as nobody.</summary>
-    private static string OnTheNetwork(string name) => name switch
-    {
-        @"NT AUTHORITY\LOCAL SERVICE" => "",
-        @"NT AUTHORITY\SYSTEM" or @"NT AUTHORITY\NETWORK SERVICE" => $"{Environment.MachineName}$",
-        _ when name.StartsWith(@"IIS APPPOOL\", StringComparison.OrdinalIgnoreCase) => $"{Environment.MachineName}$",
-        _ => name,
-    };
 
     private static WindowsIdentity? Made(string upn, out Seen? refusal)
     {

@@ -19,6 +19,15 @@ public sealed record Caller(string Scheme, string Mechanism, string Principal, s
         _ => "",
     };
 
+    /// <summary>Who an account of this machine is to others: what is built in goes out as the computer, or as nobody.</summary>
+    public static string OnTheNetwork(string name) => name switch
+    {
+        @"NT AUTHORITY\LOCAL SERVICE" => "",
+        @"NT AUTHORITY\SYSTEM" or @"NT AUTHORITY\NETWORK SERVICE" => $"{Environment.MachineName}$",
+        _ when name.StartsWith(@"IIS APPPOOL\", StringComparison.OrdinalIgnoreCase) => $"{Environment.MachineName}$",
+        _ => name,
+    };
+
     /// <summary>Whether NTLM's signature is in a token, also where SPNEGO is around it.</summary>
     public static bool IsNtlm(ReadOnlySpan<byte> token) => token.IndexOf("NTLMSSP\0"u8) >= 0;
 

@@ -1,6 +1,8 @@
 // Says of each line on its input what the page's own classes make of it: of `token BASE64` which mechanism and scheme it is, of
-// `keytab BASE64` whose it is; `load` loads what asking takes, and says how much of SqlClient there is then.
+// `keytab BASE64` whose it is, of `name BASE64` who that is to others; `load` loads what asking takes, and says how much of
+// SqlClient there is then.
 
+using System.Text;
 using Whoami;
 
 for (var line = Console.ReadLine(); line is not null; line = Console.ReadLine())
@@ -10,6 +12,7 @@ for (var line = Console.ReadLine(); line is not null; line = Console.ReadLine())
     {
         "token" => $"{Caller.MechanismOf(rest)} {(Caller.IsNtlm(rest) ? "NTLM" : "Kerberos")}",
         "keytab" => Keytab.FirstOf(rest),
+        "name" => Caller.OnTheNetwork(Encoding.UTF8.GetString(rest)),
         "load" => Loaded(),
         _ => throw new ArgumentException(line),
     });

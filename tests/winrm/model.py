@@ -77,8 +77,9 @@ class Windows:
                  "Set-State $s", *commands)
 
     def restart(self):
-        """Start anew."""
+        """Start anew, at a later time than before."""
         self._do("Restart-Machine")
+        self.change(starts=self.state["world"].get("starts", 0) + 1)
 
     def _do(self, *commands):
         text = self.around("\n".join(commands).replace("FOLDER", str(self._folder)))

@@ -20,7 +20,7 @@ class Machine:
 
     def __init__(self, name, model, powershell, drive):
         self.name, self.model, self.powershell, self.drive = name, model, powershell, drive
-        self.port, self.down, self.ran, self.starts = 0, False, [], 0
+        self.port, self.down, self.ran = 0, False, []
 
     def run(self, command):
         """What Windows does with a command line; gives exit code, output and errors."""
@@ -42,9 +42,8 @@ class Machine:
         if not self.ran or not self.model.state["world"].get("restarts"):
             return
         self.down = True
-        self.starts += 1
         self.model.restart()
-        self.model.change(restarts=False, starts=self.starts)
+        self.model.change(restarts=False)
         self.down = False
 
 

@@ -17,7 +17,6 @@ Operation = Callable[..., Any]
 
 OFFERS = frozenset({Need.WINDOWS, Need.KERBEROS, Need.RBCD, Need.TWO_FRONT_ENDS, Need.NTLM, Need.GMSA})
 """What a Windows lab has; it plants nothing below the directory, and sets no clocks, routes or trusts."""
-"""The account of the domain that SQL Server runs as, and that has its names (`sql-service-account.ps1`)."""
 PAGES = {"aspnet": "framework", "aspnetcore-iis": "core"}
 """Which page of `lab/aspnet` a kind of front end is in IIS; what the reference follows is ASP.NET 4.8 there."""
 CONFIGURE, CERTIFICATE, LOGINS = "configure-iis.ps1", "certificate.ps1", "set-logins.ps1"

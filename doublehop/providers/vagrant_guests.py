@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from doublehop.errors import Deadline, HostError, LabError
+from doublehop.errors import Deadline, LabError
 from doublehop.providers.vagrant_kept import DOTFILE, Kept, written
-from doublehop.providers.vagrant_state import NOT_OURS, State
+from doublehop.providers.vagrant_state import State, not_ours
 from doublehop.providers.windows_scripts import WRITE, encoded, files, plain
 from doublehop.run import CommandResult, run
 from doublehop.wait import until
@@ -66,9 +66,9 @@ class Guests(State):
         """
         def attempt() -> CommandResult | None:
             done = run(["vagrant", *argv], env=self.environment, timeout=seconds)
-            refused = NOT_OURS.search(done.stderr) if done.code else None
-            if refused:
-                raise HostError(" ".join(refused[0].split()))
+            missing = not_ours(done.stderr) if done.code else None
+            if missing:
+                raise missing
             return None if LOOKED_AT in " ".join(done.stderr.split()) else done
 
         return until(f"`vagrant {argv[0]}` (another Vagrant has the machine locked)", LOOK_SECONDS, attempt,

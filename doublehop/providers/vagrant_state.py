@@ -24,6 +24,7 @@ NOT_OURS = re.compile(r"""
     """, re.MULTILINE | re.VERBOSE)
 """What Vagrant says where nothing was made because something is missing or misspelt."""
 
+
 TRIES = 5
 SOMEBODY_ELSES = "No such object"
 """Vagrant's docker provider asks the engine about every container there is, and fails when one of them ends meanwhile.
@@ -33,6 +34,12 @@ What it has done by then is kept, so the same command goes on.
 
 
 ERROR_LINE = re.compile(r",ui,error,(.*)$", re.MULTILINE)
+
+
+def not_ours(said: str) -> HostError | None:
+    """What is missing or misspelt, as the error that it is; nothing where Vagrant says something else."""
+    found = NOT_OURS.search(said)
+    return HostError(" ".join(found[0].split())) if found else None
 
 
 def _words(output: str | bytes) -> str:
@@ -122,8 +129,8 @@ class State:
             yield
         except subprocess.CalledProcessError as failure:
             said = self._said()[before:] + _words(failure.output or "")
-            missing = NOT_OURS.search(said)
+            missing = not_ours(said)
             if missing:
-                raise HostError(" ".join(missing[0].split())) from failure
+                raise missing from failure
             last = [each for each in said.splitlines() if each.strip()][-LAST_LINES:]
             raise LabError("\n".join([f"vagrant {command} ended with {failure.returncode}", *last])) from failure

@@ -24,7 +24,6 @@ NOT_OURS = re.compile(r"""
     """, re.MULTILINE | re.VERBOSE)
 """What Vagrant says where nothing was made because something is missing or misspelt."""
 
-
 TRIES = 5
 SOMEBODY_ELSES = "No such object"
 """Vagrant's docker provider asks the engine about every container there is, and fails when one of them ends meanwhile.

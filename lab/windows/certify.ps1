@@ -9,11 +9,14 @@ $certificates = Get-Field $Document 'certificates' $null
 $pem = Get-Field $certificates 'machine' ''
 if ($pem) {
     $take = New-Object PSObject -Property @{ certificate = $pem; authority = Get-Field $certificates 'authority' }
-    $answer = & "$PSScriptRoot\certificate.ps1" -Document (New-Object PSObject -Property @{ take = $take }) | ConvertFrom-Json
-    foreach ($each in @($answer.changed)) { Add-Change $each }
-    # A domain controller looks for its LDAPS certificate when it starts (MS-ADTS 3.1.1.3.3.22).
-    $new = $Changes.Count -and (Get-Field (Get-Machine $Document) 'role') -eq 'domain-controller'
-    return Step-Answer -Needs $(if ($new) { 'restart' } else { '' })
+    $role = Get-Field (Get-Machine $Document) 'role'
+    $restart = Invoke-Installer {
+        $answer = & "$PSScriptRoot\certificate.ps1" -Document (New-Object PSObject -Property @{ take = $take }) | ConvertFrom-Json
+        foreach ($each in @($answer.changed)) { Add-Change $each }
+        # A domain controller looks for its LDAPS certificate when it starts (MS-ADTS 3.1.1.3.3.22).
+        if ($Changes.Count -and $role -eq 'domain-controller') { 3010 } else { 0 }
+    }
+    return Step-Answer -Needs $(if ($restart) { 'restart' } else { '' })
 }
 if ($null -ne (Get-OwnCertificate $fqdn)) {
     # A run that ended between taking a certificate and this has left its request.

@@ -219,9 +219,10 @@ function Test-RestartOwed {
 }
 
 function Invoke-Installer {
-    # Run an installer, which gives its exit code; says whether it wants the machine to restart (3010). A file says the same to
-    # whoever comes after a run that ended before it could.
+    # Run an installer, or what else gives an exit code like one; says whether it wants the machine to restart (3010). A file
+    # says the same to whoever comes after a run that ended before it could.
     param([scriptblock]$Run)
+    New-Folder 'C:\doublehop'
     Set-Content -LiteralPath $RestartOwed -Value (Get-Start) -Encoding ASCII -NoNewline
     $code = 0
     try { $code = & $Run }

@@ -384,6 +384,16 @@ def test_a_restart_that_an_installer_wanted_is_asked_for_until_there_was_one(on_
     assert r"C:\doublehop\restart-owed.txt" not in ran["it"]["state"]["files"]
 
 
+def test_a_domain_controller_that_took_its_certificate_is_started_anew_whoever_comes_next(on_machines, provisioning):
+    """LDAPS has none until then, and the run that took it may have ended."""
+    dc1 = provisioning("dc1")
+    document = {**dc1["document"], "certificates": certificates("dc1")}
+    ran = on_machines({**dc1, "name": "taken", "script": "certify", "document": document},
+                      {**dc1, "name": "it", "from": "taken"})
+    assert ran["taken"]["answer"]["needs"] == "restart"
+    assert (ran["it"]["rounds"][0]["needs"], ran["it"]["rounds"][0]["changed"]) == ("restart", [])
+
+
 @pytest.mark.parametrize("why", ["", "Windows found a reason."])
 def test_who_promotes_a_machine_is_let_in_to_restart_it(on_machines, provisioning, why):
     """Promotion stops Netlogon, done or not; names and passwords are taken only while that runs."""

@@ -198,7 +198,7 @@ class Lab:
             return failure
         for each in filter(None, (self.dc, self.partner)):
             try:
-                each.ask("log_mark")
+                each.ask("check")
             except LabError as own:
                 return own
         return failure

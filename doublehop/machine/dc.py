@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ ONLY_USER = {"LD_PRELOAD": "libuid_wrapper.so", "UID_WRAPPER": "1", "UID_WRAPPER
 FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
 ENDING_SECONDS = 10
+LAST_MOMENT_SECONDS = 1
+"""What a dying Samba is given between its last connection and its end; a lab that broke otherwise waits as long."""
 Entries = dict[str, dict[str, bytes]]
 """What entries of a database get: DN, attribute, value."""
 
@@ -225,6 +228,17 @@ def _check_that_it_runs() -> None:
         raise RuntimeError("samba ended:\n" + "\n".join(LOG.read_text().splitlines()[-20:]))
 
 
+def check() -> None:
+    """Refuse where Samba ended, also if it is only about to have: for whoever lost a connection to it.
+
+    A process that dies closes its connections first and can be waited for last (Linux: `do_exit`), so those who miss
+    it may ask before it is gone.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        _samba[0].wait(LAST_MOMENT_SECONDS)
+    _check_that_it_runs()
+
+
 def log_mark() -> int:
     """Where the KDC's log ends now, in bytes."""
     _check_that_it_runs()
@@ -273,7 +287,8 @@ def _modify_below(dn: str, attribute: str, values: list[str], how: int) -> None:
 
 if __name__ == "__main__":
     serve({
-        "provision": provision, "prepare": prepare, "start": start, "log_mark": log_mark, "log_since": log_since,
+        "provision": provision, "prepare": prepare, "start": start, "check": check,
+        "log_mark": log_mark, "log_since": log_since,
         "plant_spn": plant_spn, "forget_aes_keys": forget_aes_keys, "restrict_ntlm": restrict_ntlm,
         "issue_certificate": certificates.issue_certificate, "make_trust": trust.make,
         "set_trust_encryption_types": trust.set_encryption_types, "domain_sid": trust.own_sid,

@@ -115,7 +115,8 @@ def domain_controller(guest: Guest, domain: Domain) -> dict[str, Operation]:
     def log_since(*, mark: str, matching: str = "") -> Any:  # noqa: ARG001 - the text of another make's log
         return evidence.collected(mark)["events"]
 
-    return {"prepare": prepare, "start": _stands, "log_mark": evidence.begin, "log_since": log_since,
+    return {"prepare": prepare, "start": _stands, "check": guest.greet,
+            "log_mark": evidence.begin, "log_since": log_since,
             "logged": evidence.told, "issue_certificate": lambda *, request: domain.signed(request)}
 
 

@@ -49,5 +49,5 @@ def test_a_domain_controller_that_died_is_a_broken_lab(session, scenario):
     session.lab().machines["dc1"].run("pkill", "-KILL", "samba")
     broken = session.run(scenario).verdict
     assert broken.kind is VerdictKind.BROKEN
-    assert "dc1: log_mark failed: RuntimeError: samba ended:\n" in broken.reason, "and not what the client made of it"
+    assert "dc1: check failed: RuntimeError: samba ended:\n" in broken.reason, "and not what the client made of it"
     assert len(broken.reason.splitlines()) > 5, "the last lines of its log"

@@ -146,6 +146,15 @@ def test_a_machine_tells_its_logs_from_the_scenarios_configuration_on(agent, rol
     assert called[-1] == ("collect-evidence.ps1", {"role": str(role), "since": since})
 
 
+def test_a_domain_controller_that_is_asked_how_it_is_forgets_nothing_of_what_it_is_to_tell(agent):
+    operations, called = agent
+    controller = operations(Role.DOMAIN_CONTROLLER)
+    controller["log_mark"]()
+    controller["check"]()
+    controller["logged"]()
+    assert called == [("collect-evidence.ps1", {"role": "domain-controller", "since": "2026-11-23T17:00:00Z"})]
+
+
 def test_what_is_said_of_the_database_is_said_of_the_account_that_sql_server_runs_as(topology):
     """It has a domain account there, which holds the names, and is no computer's."""
     facts = Principal(trusted_for_delegation=True, principals_allowed_to_delegate_to_account=("web1",))

@@ -22,8 +22,6 @@ from doublehop.model import (
 from doublehop.topology import Topology
 from doublehop.verdict import BEYOND
 
-"""What HTTP.sys answers to a request that is too long."""
-
 
 def implied(given: Given, when: When, expect: Expect, topology: Topology) -> Iterator[Need]:
     """Every need that follows from what is given, asked and expected."""

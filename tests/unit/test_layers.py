@@ -170,6 +170,27 @@ def test_everything_public_has_a_docstring(module):
     assert not bare, f"{module}: {bare} have no docstring"
 
 
+def _lost(tree: ast.AST) -> Iterator[int]:
+    """The lines of docstrings that stand below nothing that they could be of."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for before, each in itertools.pairwise(body if isinstance(body, list) else ()):
+            is_text = (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+                       and isinstance(each.value.value, str))
+            if is_text and not isinstance(before, ast.Assign | ast.AnnAssign):
+                yield each.lineno
+
+
+@each_module
+def test_every_docstring_is_of_something(module):
+    assert not list(_lost(_tree(module))), "its constant has moved or gone"
+
+
+def test_the_test_sees_a_docstring_that_lost_its_constant():
+    text = '"""The module."""\nA = 1\n"""Of A."""\n"""Of B."""\ndef f():\n    """Of f."""\n    b = 1\n    """Of b."""\n'
+    assert list(_lost(ast.parse(text))) == [4]
+
+
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

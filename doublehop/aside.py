@@ -1,4 +1,4 @@
-"""Facts beside the configuration that a drawn one may have: keys, gMSAs, groups, time, and what happens later. Pure.
+"""Facts beside the configuration that a drawn one may have: keys, gMSAs, groups, time, programs, later changes. Pure.
 
 Each is rare, so that most stories go on to delegation; those that are slow to set up are rarer still.
 """
@@ -15,6 +15,8 @@ TYPES: tuple[list[str], ...] = (
 )
 KEYTABS = (["RC4"], ["AES128"], ["AES256"], ["RC4", "AES128", "AES256"], ["RC4", "AES128", "AES256"], ["AES128", "RC4"])
 ALLOWED = (["AES128", "AES256"], ["AES256"], ["RC4", "AES256"], ["RC4", "AES128", "AES256"])
+OF_CURL = ("delegate", "honour_ok_as_delegate", "encryption_types")
+"""What curl is told of what a browser is; of .NET's HttpClient that is the port in the SPN alone."""
 CLOCKS = ("+2m", "-2m", "+4m", "-4m", "+10m", "-10m", "+2h", "-3h", "+290s")
 MANY = 250
 """Groups of one kind: with a forwarded TGT, or written in full, they are too many for SMALL and few enough without."""
@@ -24,7 +26,7 @@ SMALL, LARGE = 8000, {"MaxFieldLength": 65534, "MaxRequestBytes": 16777216}
 def add_to(given: Tree, when: Tree, random: Random) -> None:
     """Add some of these facts to a configuration, mostly none."""
     for chance, add in ((0.16, _keys), (0.05, _managed), (0.06, _later), (0.05, _cut_off), (0.02, _clocks),
-                        (0.01, _groups), (0.06, _policies)):
+                        (0.01, _groups), (0.06, _policies), (0.01, _ntlm_denied), (0.12, _program)):
         if random.random() < chance:
             add(given, when, random)
 
@@ -82,3 +84,26 @@ def _groups(given: Tree, _: Tree, random: Random) -> None:
     limits = random.choice(({"MaxFieldLength": SMALL}, {"MaxRequestBytes": SMALL}, LARGE))
     for each in given["front_ends"].values():
         each["httpSys"] = dict(limits)
+
+
+def _ntlm_denied(given: Tree, when: Tree, random: Random) -> None:
+    """The domain takes no NTLM, which is seen where somebody tries it: most often at a site with nothing else."""
+    given["restrict_ntlm_in_this_domain"] = "Deny all"
+    if random.random() < 0.7:
+        when.setdefault("client", {}).pop("ntlm", None)
+        for front_end in given["front_ends"].values():
+            for site in front_end["sites"].values():
+                site["windowsAuthentication"]["providers"] = ["NTLM"]
+
+
+def _program(_: Tree, when: Tree, random: Random) -> None:
+    """Something else than a browser asks; what it is not told of a browser goes."""
+    client = when.pop("client", {})
+    match random.choice(("curl", "curl", "dotnet")):
+        case "curl":
+            kept = {name: client[name] for name in OF_CURL if name in client}
+            kept |= {"http2": True} if random.random() < 0.3 else {}
+            when["client"] = {"program": "curl", "canonicalise": False, "ntlm": False, **kept}
+        case "dotnet":
+            kept = {"port_in_spn": True} if client.get("port_in_spn") else {}
+            when["client"] = {"program": "dotnet", "ntlm": False, "delegate": False, **kept}

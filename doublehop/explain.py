@@ -16,6 +16,7 @@ from doublehop.model import (
     KdcLine,
     Observation,
     Principal,
+    Program,
     Registration,
     Request,
     RestrictNtlm,
@@ -174,16 +175,15 @@ def _when(scenario: Scenario, scope: Scope) -> Iterator[str]:
         case Request() as request:
             yield f"{request.user} opens {scope.fill(request.get)}"
             client = {each.name: (getattr(request.client, each.name), each.default)
-                      for each in dataclasses.fields(request.client)}
+                      for each in dataclasses.fields(request.client) if each.name != "program"}
             changed = [f"{name}={_told(value)}" for name, (value, usual) in client.items() if value != usual]
             if changed:
-                yield f"with a browser that has {', '.join(changed)}"
+                name = "a browser" if request.client.program is Program.BROWSER else request.client.program
+                yield f"with {name} that has {', '.join(changed)}"
             if request.after:
                 yield f"just after {request.after} did"
             if request.act_as:
                 yield f"and the page takes on {request.act_as} by itself"
-            if request.http2:
-                yield "over HTTP/2"
             if request.times > 1:
                 yield f"{request.times} times on one connection"
             yield f"and the page asks {', '.join(request.back_ends) or 'no back end'}"

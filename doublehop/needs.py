@@ -74,7 +74,7 @@ def _needs_of_machines_of_our_own(given: Given, when: When, topology: Topology) 
 def _is_another_client(request: Request) -> bool:
     """Whether what asks is not the browser that comes with Windows, under its own policies."""
     asks = request.client
-    return (request.http2 or asks.basic or asks.program is not Program.BROWSER or bool(asks.encryption_types)
+    return (asks.basic or asks.program is not Program.BROWSER or bool(asks.encryption_types)
             or not (asks.honour_ok_as_delegate and asks.channel_binding and asks.ntlm))
 
 

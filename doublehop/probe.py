@@ -62,7 +62,7 @@ def ask_for(user: str, request: Request, scope: Scope, passwords: Mapping[str, s
     """Have one user ask for the page, and read what came of it on the client's side."""
     saw = client.ask(
         "probe", url=url_of(request, scope), principal=scope.principal(user),
-        profile=dataclasses.asdict(request.client), times=request.times, http2=request.http2,
+        profile=dataclasses.asdict(request.client), times=request.times,
         hosts=[scope.fill(each) for each in scope.given.client_hosts], logon=logon_of(user, scope, passwords),
     )
     return ClientSaw(**{**saw, **{name: tuple(saw.get(name, ())) for name in ("offers", "ticket_flags")}})

@@ -73,8 +73,6 @@ def _check_registration(when: Registration, scope: Scope, where: str) -> None:
 
 def _check_request(when: Request, scope: Scope, where: str) -> None:
     resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
-    if when.http2 and when.get.startswith(f"{HTTPS}:"):
-        raise InputError(f"{where}.when.http2", "expected only with http: over TLS this lab's client speaks HTTP/1.1")
     _check_curl(when, scope, where)
     _check_program(when, where)
     if when.user not in scope.given.users:
@@ -96,8 +94,8 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
-    if when.http2 and when.after:
-        raise InputError(f"{where}.when.after", "unexpected with http2, whose client sends its ticket unasked")
+    if when.client.program is Program.CURL and when.after:
+        raise InputError(f"{where}.when.after", "unexpected with curl, which sends its ticket unasked")
     world, url = World(scope), url_of(when, scope)
     problem = unreachable(world, url) if world.resolves(url) else ""
     if problem:
@@ -105,29 +103,32 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
 
 
 def _check_program(when: Request, where: str) -> None:
-    """Refuse of a program what only a browser is told."""
+    """Refuse of a program what only another is told."""
     client = when.client
+    if client.http2 and client.program is Program.BROWSER:
+        raise InputError(f"{where}.when.client.http2", 'expected only with program = "curl", which can be told to')
+    if client.http2 and when.get.startswith(f"{HTTPS}:"):
+        raise InputError(f"{where}.when.client.http2", "expected only with http: over TLS this lab speaks HTTP/1.1")
     if client.program is Program.CURL and (client.canonicalise or client.ntlm or client.basic or client.port_in_spn
-                                           or client.zone is not Zone.INTRANET or not client.integrated):
+                                           or client.zone is not Zone.INTRANET or not client.integrated
+                                           or not client.channel_binding):
         raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
                                                  "browser's: it asks for the name in the URL, with a ticket or not")
     if client.program is Program.DOTNET and client != replace(HTTP_CLIENT, port_in_spn=client.port_in_spn):
         raise InputError(f"{where}.when.client", "expected of dotnet ntlm = false, delegate = false and nothing of a "
                                                  "browser's but port_in_spn: HttpClient has no setting for it")
-    if client.program is Program.DOTNET and when.http2:
-        raise InputError(f"{where}.when.http2", "unexpected of dotnet, which is not told to speak it")
 
 
 def _check_curl(when: Request, scope: Scope, where: str) -> None:
     """Refuse what curl is not for: it sends its ticket unasked and cannot tell that there was no use for it."""
-    if not when.http2 and when.client.program is not Program.CURL:
+    if when.client.program is not Program.CURL:
         return
     url = url_of(when, scope)
     place = World(scope).place(url) if World(scope).resolves(url) else None
     if (place is None or place.anonymous.enabled or not place.windows.enabled
             or set(place.windows.providers) <= {Provider.NTLM}):
-        raise InputError(f"{where}.when.get", "expected of http2 and curl a site that takes Negotiate and nobody "
-                                              "anonymous, to which the ticket is sent unasked")
+        raise InputError(f"{where}.when.get", "expected of curl a site that takes Negotiate and nobody anonymous, to "
+                                              "which the ticket is sent unasked")
 
 
 def _resolved_owner(scope: Scope, label: str, where: str) -> None:

@@ -25,7 +25,7 @@ import spnego
 import spnego.exceptions
 
 from doublehop.codes import from_minor, name_of
-from doublehop.machine import dotnet
+from doublehop.machine import curl, dotnet
 from doublehop.machine.administrator import administer, attempt, change, read, reconnect
 from doublehop.machine.administrator import start as administrator_of_the_domain
 from doublehop.machine.agent import ENCTYPES, bring_up_network, cut_off, run, serve, set_clock
@@ -39,7 +39,7 @@ KRB5_LIMITED = Path("/run/krb5-limited.conf")
 AUTHORITY = Path("/run/authority.pem")
 REQUEST_SECONDS = 30
 SILENT_ZONES = {"intranet", "trusted"}
-CURL, DOTNET = "curl", "dotnet"
+PROGRAMS = {"curl": curl.ask, "dotnet": dotnet.ask}
 STRONGEST_FIRST = ("AES256", "AES128", "RC4")
 TOKEN_START = 4
 """So many letters of a token tell Kerberos from NTLM (row E-23)."""
@@ -127,7 +127,7 @@ def _kerberos_error(failure: BaseException | None) -> str:
 
 
 def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, hosts: dict[str, str],
-          logon: dict[str, str], http2: bool = False) -> dict[str, Any]:
+          logon: dict[str, str]) -> dict[str, Any]:
     """Ask for one page as one user; the answer has the fields of `model.ClientSaw`."""
     os.environ["KRB5CCNAME"] = f"FILE:{_ccache(principal)}"
     os.environ["KRB5_CONFIG"] = str(_krb5_config(profile))
@@ -136,12 +136,10 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
     if profile["port_in_spn"] and port not in {80, 443}:
         target = f"{target}:{port}"
-    if profile["program"] == DOTNET:
-        answer = dotnet.ask(url, times=times, port_in_spn=profile["port_in_spn"], authority=AUTHORITY,
-                            timeout=REQUEST_SECONDS)
-        return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer.get("spn") else {})
-    if http2 or profile["program"] == CURL:
-        return _ask_with_curl(url, target, profile, http2=http2)
+    if profile["program"] in PROGRAMS:
+        answer = PROGRAMS[profile["program"]](url, times=times, profile=profile, authority=AUTHORITY,
+                                              timeout=REQUEST_SECONDS)
+        return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer["spn"] else {})
 
     silent = profile["zone"] in SILENT_ZONES
     auth = RecordingAuth(target=target, delegate=silent and profile["delegate"],
@@ -195,20 +193,6 @@ def _krb5_config(profile: dict[str, Any]) -> Path:
     limited = path.read_text().replace("[libdefaults]\n", f"[libdefaults]\n    permitted_enctypes = {allowed}\n")
     KRB5_LIMITED.write_text(limited)
     return KRB5_LIMITED
-
-
-def _ask_with_curl(url: str, target: str, profile: dict[str, Any], *, http2: bool) -> dict[str, Any]:
-    """Ask with the program that people try things with (row E-15); only it offers HTTP/2 here (row B-30)."""
-    limit = "policy" if profile["honour_ok_as_delegate"] else "always"
-    text = run(
-        "curl", "--silent", "--show-error", *(["--http2"] if http2 else []), "--negotiate", "--user", ":",
-        "--delegation", limit if profile["delegate"] else "none",
-        "--write-out", "\n%{http_code} %{http_version}", url, timeout=REQUEST_SECONDS,
-    )
-    body, _, tail = text.rpartition("\n")
-    status, version = tail.split()
-    return {"spn": f"HTTP/{target}", "status": int(status), "http": version, "body": body,
-            **ticket(run("klist", "-e", "-f"), f"HTTP/{target}")}
 
 
 def canonical_name(host: str) -> str:

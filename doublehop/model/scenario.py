@@ -55,8 +55,8 @@ class ClientProfile:
     those that the browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
 
     With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
-    client that honours ok-as-delegate, and `always` as one that does not. With `program = "dotnet"` .NET's HttpClient
-    asks with default credentials.
+    client that honours ok-as-delegate, and `always` as one that does not; with `http2` it offers that. With
+    `program = "dotnet"` .NET's HttpClient asks with default credentials.
     """
 
     __pydantic_config__ = STRICT
@@ -72,6 +72,7 @@ class ClientProfile:
     encryption_types: tuple[Encryption, ...] = ()
     delegate: bool = True
     program: Program = Program.BROWSER
+    http2: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +92,6 @@ class Request:
     back_ends: tuple[str, ...] = ("sql",)
     act_as: str = ""
     times: int = 1
-    http2: bool = False
     after: str = ""
 
 

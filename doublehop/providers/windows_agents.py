@@ -199,11 +199,10 @@ def client(guest: Guest, domain: Domain) -> dict[str, Operation]:
         evidence.begin()
         return ""
 
-    def probe(*, url: str, principal: str, profile: Mapping[str, Any], times: int, http2: bool = False,
-              **_: Any) -> Any:
+    def probe(*, url: str, principal: str, profile: Mapping[str, Any], times: int, **_: Any) -> Any:
         user = {"account": domain.account(principal), "password": signed_in[principal]}
         return guest.call(ASK_AS, {"user": user, "probe": {
-            "url": url, "times": times, "profile": profile, "http2": http2}}).document
+            "url": url, "times": times, "profile": profile}}).document
 
     def passed_on(operation: str) -> Operation:
         return lambda **arguments: domain.ask(operation, **arguments)

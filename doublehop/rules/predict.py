@@ -24,8 +24,11 @@ def predict(scenario: Scenario, topology: Topology, platform: str = SAMBA, *othe
         case Registration() as registering:
             return registration.predict(registering, asked)
         case Request() as request:
+            expect = _asked_for(asked, request)
+            if request.client.program is not Program.BROWSER:
+                expect = replace(expect, handshakes=None, offers=None)
             # HTTP/2 is answered in HTTP/1.1 (row B-30); others are not asked about it.
-            return asked.ends(replace(_asked_for(asked, request), http="1.1" if request.http2 else None))
+            return asked.ends(replace(expect, http="1.1" if request.client.http2 else None))
 
 
 def _asked_for(asked: Asked, request: Request) -> Expect:
@@ -57,16 +60,14 @@ def _on_anothers_connection(asked: Asked, request: Request, url: Url, place: Pla
 
 
 def _told(asked: Asked, request: Request, place: Place, caller: Caller, expect: Expect) -> Expect:
-    """What the page says of itself and of each back end it asks; a program's probe counts neither legs nor offers."""
+    """What the page says of itself and of each back end it asks."""
     leaving = page.leaving(asked, place, caller, request.act_as)
     told = leave.ask_all(asked, request.back_ends, leaving)
     left = leaving.thread == caller.user and leaving.asking == caller.opened_by and not request.act_as
     seen = any(not each.problem for each in told.values())
     level = Level.DELEGATE if caller.has_tgt or (left and seen and bool(leaving.asking)) else Level.IMPERSONATE
-    by_program = request.http2 or request.client.program is not Program.BROWSER
-    counted = replace(expect, handshakes=None, offers=None) if by_program else expect
     return replace(
-        counted, level=level if caller.user else "", thread=_label(asked, leaving.thread),
+        expect, level=level if caller.user else "", thread=_label(asked, leaving.thread),
         sees={name: _label(asked, each.account) for name, each in told.items() if not each.problem},
         fails={name: each.problem for name, each in told.items() if each.problem},
     )

@@ -94,7 +94,7 @@ function Get-Observation {
     param([object]$Document)
     $browser = Get-Field $Document 'profile'
     foreach ($each in 'program', 'http2', 'basic') {
-        $asked = Get-Field $browser $each (Get-Field $Document $each $false)
+        $asked = Get-Field $browser $each $false
         if ($asked -and "$asked" -ne 'browser') { throw "this probe cannot do what '$each' asks for" }
     }
     if (-not (Get-Field $browser 'ntlm' $true)) { throw 'Negotiate of Windows goes on with NTLM, unless that is denied in the whole domain' }

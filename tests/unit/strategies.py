@@ -156,7 +156,7 @@ def requests_for(addresses):
     return st.builds(
         Request, get=st.builds("{}{}".format, st.sampled_from(addresses), paths), client=profiles, back_ends=asked,
         user=st.sampled_from(["alice", "bob"]), act_as=st.just("") | labels, times=st.integers(1, 3),
-        http2=st.booleans(), after=st.sampled_from(["", "", "bob"]))
+        after=st.sampled_from(["", "", "bob"]))
 
 
 rights = st.sampled_from([
@@ -189,9 +189,8 @@ def any_question(draw, topology):
     when = draw(requests | requests | registrations)
     if isinstance(when, Request):
         known = tuple(each for each in when.back_ends if set(each.split(".")) <= {"sql", "partner-sql", *there})
-        http2 = when.http2 and when.get.startswith("http:")
-        after = "" if http2 or when.user == "bob" else when.after
-        when = dataclasses.replace(when, back_ends=known, http2=http2, after=after)
+        after = "" if when.user == "bob" else when.after
+        when = dataclasses.replace(when, back_ends=known, after=after)
         if Domain.PARTNER in {configured.users[each].domain for each in (when.user, after) if each}:
             when = dataclasses.replace(when, client=dataclasses.replace(when.client, ntlm=False, basic=False))
     scenario = Scenario(id="any::one", title="", why="", sources=(), given=configured, expect=Expect(), when=when)

@@ -44,7 +44,6 @@ sites.Portal.applications."/" = { applicationPool = "Portal", impersonate = true
 get = "http://{portal}:8080/whoami"
 client = { zone = "internet", port_in_spn = true }
 times = 2
-http2 = true
 
 [it.expect]
 spn = "HTTP/{portal}"
@@ -61,7 +60,7 @@ topic::it: t
 w
 Sources: S-02
 Needs: kerberos, rbcd, offline-directory, client-network, network, clocks, request-limits, \
-other-clients, standing-sign-ins, computer-passwords
+standing-sign-ins, computer-passwords
 
 Given
   DNS name portal.PREFIX.doublehop.test: A web1
@@ -85,7 +84,6 @@ MSSQLSvc/sql1.doublehop.test; has no login at the database
 When
   alice opens http://portal.PREFIX.doublehop.test:8080/whoami
   with a browser that has zone=internet, port_in_spn=True
-  over HTTP/2
   2 times on one connection
   and the page asks sql
 

@@ -8,7 +8,17 @@ import pytest
 
 from doublehop import catalogue, generated, rules
 from doublehop.explore import Plan, explore, shrunk
-from doublehop.model import Need, Observation, Result, Scheme, Verdict, VerdictKind
+from doublehop.model import (
+    Need,
+    Observation,
+    Program,
+    Request,
+    RestrictNtlm,
+    Result,
+    Scheme,
+    Verdict,
+    VerdictKind,
+)
 from doublehop.scope import scope_of
 
 MANY = range(250)
@@ -42,9 +52,16 @@ def test_most_rules_are_met_by_what_is_drawn(topology):
                    for one in rules.predict(generated.drawn(3, number, topology), topology).decisions)
     lab = [rule.id for table in rules.TABLES for rule in table.rules if rule.platform in {"", rules.SAMBA}]
     windows_only = {"ticket.no-host", "ticket.host-of-another", "register.already-there-in-other-case"}
-    too_dear = {"ntlm.denied-in-the-domain"}  # the domain controller would be started anew, twice
-    missing = set(lab) - set(used) - windows_only - too_dear
+    missing = set(lab) - set(used) - windows_only
     assert len(missing) <= 0.1 * len(lab), missing
+
+
+def test_every_program_asks_now_and_then_and_some_domains_take_no_ntlm(topology):
+    drawn = [generated.drawn(3, number, topology) for number in range(600)]
+    asked = [each.when for each in drawn if isinstance(each.when, Request)]
+    assert {each.client.program for each in asked} == {*Program}
+    assert any(each.client.http2 for each in asked)
+    assert Counter(each.given.restrict_ntlm_in_this_domain for each in drawn).keys() == {*RestrictNtlm}
 
 
 def test_some_come_in_by_ntlm_and_say_what_that_needs(many):

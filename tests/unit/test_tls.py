@@ -12,6 +12,7 @@ given.front_ends.web1.sites.Portal.windowsAuthentication.extendedProtection.toke
 when = { get = "https://{portal}/", client = { channel_binding = false } }
 expect.status = 401
 """
+CURL = 'program = "curl", canonicalise = false, ntlm = false'
 PORT = 'given.front_ends.web1.sites.Other.bindings = ["*:443:"]'
 APPLICATION = 'given.front_ends.web1.sites.Other.applications."/".windowsAuthentication'
 INHERITED = f'{APPLICATION}.extendedProtection = {{ tokenChecking = "Allow" }}'
@@ -30,7 +31,7 @@ def test_extended_protection_is_described(scenario, topology):
     ('"https/*:443:{portal}"', '"https/*:443:{portal}", "*:80:"', "expected https bindings alone"),
     ("Require", "Maybe", "Input should be 'None', 'Allow' or 'Require'"),
     ("https/*", "tls/*", "expected address:port:host"),
-    ("when = {", "when = { http2 = true,", "expected only with http"),
+    ("channel_binding = false", f"{CURL}, http2 = true", "expected only with http"),
     ("https://{portal}/", "https://{web1}/", "the certificate of web1 is not for web1.doublehop.test"),
     ("https://{portal}/", "https://{web1.address}/", "certificates here are for names"),
     ("https://{portal}/", "http://{portal}:443/", "nothing listens at http on port 443 of web1"),

@@ -15,11 +15,11 @@ from tests.windows.conftest import KLIST, WORLD
 FOLDER = LAB / "windows"
 PROFILE = {"zone": "intranet", "integrated": True, "canonicalise": False, "port_in_spn": False,
            "honour_ok_as_delegate": True, "channel_binding": True, "ntlm": True, "basic": False, "encryption_types": [],
-           "delegate": True, "program": "browser"}
+           "delegate": True, "program": "browser", "http2": False}
 SAW = {"status": 200, "spn": "HTTP/portal.s1.doublehop.test", "offers": ["Negotiate", "NTLM"]}
 ALICE = {"account": r"DOUBLEHOP\lab-alice", "password": "Alice-1-secret"}
 ASK = {"user": ALICE,
-       "probe": {"url": "http://portal.s1.doublehop.test/whoami", "times": 1, "profile": PROFILE, "http2": False}}
+       "probe": {"url": "http://portal.s1.doublehop.test/whoami", "times": 1, "profile": PROFILE}}
 
 
 def _client(answer, **more):
@@ -83,7 +83,7 @@ def probe(pwsh, tmp_path):
     def probe(url, klist="", event="", **more):
         (tmp_path / "klist").write_text(klist)
         (tmp_path / "event").write_text(event)
-        given = json.dumps({"url": url, "times": 1, "http2": False, "profile": PROFILE, **more})
+        given = json.dumps({"url": url, "times": 1, "profile": PROFILE, **more})
         (tmp_path / "given").write_text(given)
         text = f"""
 function klist.exe {{ $global:LASTEXITCODE = 0; [IO.File]::ReadAllLines('{tmp_path}/klist') }}

@@ -114,9 +114,15 @@ def _check_machines(given: Given, scope: Scope, where: str) -> None:
     for name in given.credential_guard_on:
         if name not in {*topology.of(Role.FRONT_END), topology.only(Role.CLIENT)}:
             raise InputError(f"{where}.credential_guard_on", f"no client or front end is called {name!r}")
-    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE and topology.only(Role.CLIENT) in given.clocks:
-        raise InputError(f"{where}.restrict_ntlm_in_this_domain", "expected not together with a clock of the client, "
-                                                                  "where the administrator could not sign in again")
+    if given.restrict_ntlm_in_this_domain is not RestrictNtlm.DISABLE:
+        # The domain controller is started anew for it, and whoever had signed in there signs in again.
+        place = f"{where}.restrict_ntlm_in_this_domain"
+        if topology.only(Role.CLIENT) in given.clocks:
+            raise InputError(place, "expected not together with a clock of the client, where the administrator could "
+                                    "not sign in again")
+        if {*topology.of(Role.FRONT_END)} & given.after_sign_in.keys():
+            raise InputError(place, "expected not together with a new password of a web server, which could not sign "
+                                    "in again to have NTLM checked")
     for name, by in given.clocks.items():
         if name not in topology.of(Role.FRONT_END) and name != topology.only(Role.CLIENT):
             raise InputError(f"{where}.clocks", f"no client or front end is called {name!r}")

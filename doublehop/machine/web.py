@@ -108,7 +108,7 @@ def start_services(*, ntlm: bool) -> None:
         with suppress(gssapi.exceptions.GSSError):  # the keytab has no key that the directory would take
             each.sign_in()
     if ntlm:
-        _member[0].ready()
+        _member[0].trusted()
 
 
 def stop_services() -> None:

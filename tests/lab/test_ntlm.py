@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from doublehop import catalogue
+from doublehop import catalogue, generated
 from doublehop.execute import execute
 from doublehop.frontend import BasicAuthentication, FrontEnd, Provider, Site, WindowsAuthentication
-from doublehop.model import Principal
+from doublehop.model import Principal, Scheme
 from doublehop.wait import until
 
 CLIENT = (Path(__file__).parent / "ntlm_client.py").read_text()
@@ -135,3 +135,14 @@ def test_a_domain_that_denied_ntlm_takes_it_again(lab, settle):
     scenarios = {each.id: each for each in catalogue.load(lab.topology)}
     for name in chosen:
         settle(execute(scenarios[name], lab))
+
+
+def test_a_web_server_whose_account_is_reset_goes_on_checking_ntlm(lab, settle):
+    """It has a channel to the domain controller, which a new password does not end; a domain that was away does."""
+    scenarios = {each.id: each for each in catalogue.load(lab.topology)}
+    reset = generated.admitted("ntlm::reset", {
+        "given": {"after_sign_in": {"web1": {"password_reset": True}}},
+        "when": {"get": "http://{web1.address}/whoami", "back_ends": []}}, lab.topology)
+    assert reset and reset.expect.scheme == Scheme.NTLM
+    for each in (scenarios["ntlm::any-protocol"], scenarios["ntlm::denied-in-the-domain"], reset):
+        settle(execute(each, lab))

@@ -197,6 +197,9 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "NTLM denied and a client out of time": (
         f"given.restrict_ntlm_in_this_domain = 'Deny all'\ngiven.clocks.client1 = '+2m'\n{PAGE}",
         "given.restrict_ntlm_in_this_domain", "expected not together with a clock of the client"),
+    "NTLM denied and a web server's new password": (
+        f"given.restrict_ntlm_in_this_domain = 'Deny all'\ngiven.after_sign_in.web1.password_reset = true\n{PAGE}",
+        "given.restrict_ntlm_in_this_domain", "expected not together with a new password of a web server"),
     "NTLM denied to a registration": (
         f"given.restrict_ntlm_in_this_domain = 'Deny all'\n{REGISTRATION}", "given.restrict_ntlm_in_this_domain",
         "expected only with a request"),

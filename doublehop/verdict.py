@@ -126,7 +126,8 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
     elif error.startswith("KDC_ERR_"):
         across = name.rpartition(".")[2] in BEYOND
         beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if across else None
-        lines = [_line_for(service, error, observation.kdc), beyond, _ticket_to_itself(observation.kdc)]
+        lines = [_line_for(service, error, observation.kdc), beyond, _ticket_to_itself(observation.kdc),
+                 _refused_sign_in(observation.kdc)]
         yield from _compare("KDC", f"answer for {service}", error, _answer(_told(error, lines)))
 
 
@@ -172,6 +173,11 @@ def _unread(lines: tuple[KdcLine, ...]) -> KdcLine | None:
 def _ticket_to_itself(lines: tuple[KdcLine, ...]) -> KdcLine | None:
     """The last request of an account for a ticket to itself (S4U2Self), which comes before any to a back end."""
     return next((each for each in reversed(lines) if each.kind == "TGS" and each.service == each.client), None)
+
+
+def _refused_sign_in(lines: tuple[KdcLine, ...]) -> KdcLine | None:
+    """The last refusal of an account's TGT, without which it asks for nothing else."""
+    return next((each for each in reversed(lines) if each.kind == "AS" and each.error), None)
 
 
 def _tickets(service: str, lines: tuple[KdcLine, ...]) -> list[KdcLine]:

@@ -96,7 +96,8 @@ def not_signed_in(asked: Asked, account: str, machine: str) -> str:
     wanted = Encryption.AES256 if world.facts(account).aes_keys else Encryption.RC4
     answer = asked.decide(keys.SIGN_IN, {
         "key": holds_key(world, account, wanted),
-        "KDC reachable": reaches(world, machine)})
+        "KDC reachable": reaches(world, machine),
+        "state": world.state(account)})
     return "" if answer == "yes" else answer
 
 

@@ -1,5 +1,6 @@
 """The tables of keys: which type a ticket is sealed with, and whether a service can sign in with the keys it has."""
 
+from doublehop.rules.standing import STATE
 from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 SEAL = Table(
@@ -71,10 +72,19 @@ SIGN_IN = Table(
     facts={
         "key": "the server holds the key that the directory wants: AES256, or RC4 where there are no AES keys",
         "KDC reachable": "the server has a way to the domain controller",
+        "state": STATE,
     },
     rules=(
         Rule(id="sign-in.no-kdc", platform=SAMBA, when={"key": False, "KDC reachable": False}, then="NO_KDC_REACHABLE",
              why="It could not sign in when it started, and has nobody to try it with now.", sources=("H-01",)),
+        Rule(id="sign-in.disabled", platform=SAMBA, when={"key": False, "state": "disabled"},
+             then="KDC_ERR_CLIENT_REVOKED",
+             why="It tries once more, and the KDC looks at the account before it looks at the proof.",
+             sources=("G-04", "H-10")),
+        Rule(id="sign-in.expired", platform=SAMBA, when={"key": False, "state": "password expired"},
+             then="KDC_ERR_KEY_EXPIRED",
+             why="It tries once more, and the KDC wants a new password before it looks at the proof.",
+             sources=("G-04", "H-19")),
         Rule(id="sign-in.no-key", platform=SAMBA, when={"key": False}, then="SIGN_IN_FAILED",
              why="The directory asks for proof with the account's strongest key, and the keytab has no such key.",
              sources=("G-04",)),

@@ -188,6 +188,15 @@ def test_the_kdcs_last_word_counts(scope):
         ("KDC", "answer for MSSQLSvc/")]
 
 
+def test_an_account_that_cannot_sign_in_is_refused_before_it_asks_for_a_service(scope):
+    wanted = dataclasses.replace(DENIED, fails={"sql": "KDC_ERR_KEY_EXPIRED"})
+    seen = change(SEEN_DENIED, "sql", error="KDC_ERR_KEY_EXPIRED")
+    refused = KdcLine(kind="AS", client="s1-pool", service="krbtgt/DOUBLEHOP.TEST", error="KDC_ERR_KEY_EXPIRED")
+    assert differences(wanted, dataclasses.replace(seen, kdc=(HOP1, refused)), scope) == []
+    given = dataclasses.replace(refused, error="")
+    assert differences(wanted, dataclasses.replace(seen, kdc=(HOP1, given)), scope) == [("KDC", "answer for MSSQLSvc/")]
+
+
 def test_spns_are_compared_as_the_directory_does(scope):
     assert differences(WORKS, change(SEEN, "client", spn=HTTP.upper()), scope) == []
 

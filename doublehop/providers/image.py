@@ -86,8 +86,8 @@ def versions(topology: Topology, known: Callable[[ImageSpec], Mapping[str, str]]
 
 def snapshot_key(root: str, topology: Topology, name: str) -> str:
     """What the state that a machine starts from is kept under: it depends on image, topology and agents."""
-    agent = (PACKAGE / "machine" / "dc.py").read_bytes() + (PACKAGE / "machine" / "sql.py").read_bytes()
-    return cache.key_of(root, name, repr(topology), topology.smb_conf(), agent)
+    agents = [(PACKAGE / "machine" / each).read_bytes() for each in ("domain.py", "sql.py")]
+    return cache.key_of(root, name, repr(topology), topology.smb_conf(), *agents)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import gc
 import resource
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
@@ -113,9 +112,9 @@ def explored(rounds: int, _: Sequence[Scenario]) -> None:
     for workers in (WORKERS, 1):
         rates = []
         for number in range(rounds):
-            tally = explore.Tally(Counter())
+            tally = explore.Tally()
             for each in explore.side_by_side("local", TOPOLOGY, seed=SEED + number, count=DRAWN, workers=workers):
-                tally.add(each.kind)
+                tally.add(each)
             print(f"  seed {SEED + number}: {report.summary(tally.counts)}, {tally.rate:.1f} a second", flush=True)
             rates.append(tally.rate)
         print(f"explored a second, {workers} workers: {statistics.median(rates):.1f} (median of {rounds})", flush=True)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -192,17 +191,19 @@ def explore(seed: int, count: int, workers: int, out: Path, provider: str, dc: s
     problems = providers.make(provider).check()
     if problems:
         raise HostError("; ".join(problems))
-    tally = exploring.Tally(Counter())
+    tally = exploring.Tally()
     with _progress() as progress:
         found = exploring.side_by_side(provider, _topology(dc), seed=seed, count=count, workers=workers)
         for each in found:
-            tally.add(each.kind)
+            tally.add(each)
             done = tally.counts.total()
             if ERR.is_terminal or done % PROGRESS_EVERY == 0:
                 progress(f"{done} of {count}, {tally.rate:.1f} a second")
             if each.text:
                 for line in [*each.told, f"written to {exploring.written(each, seed, out)}"]:
                     OUT.print(line, markup=False)
+    for lacks, number in sorted(tally.lacking.items()):
+        OUT.print(f"not run: {lacks} ({number} configurations)", markup=False)
     OUT.print(f"{report.summary(tally.counts)}, {tally.rate:.1f} configurations a second with {workers} workers",
               markup=False)
     sys.exit(1 if tally.counts[VerdictKind.DISAGREED] or tally.counts[VerdictKind.BROKEN] else 0)

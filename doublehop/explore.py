@@ -9,7 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Protocol
@@ -27,10 +27,14 @@ LABS_AT_MOST = 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """How one drawn scenario ended; one that did not agree comes with the smallest like it, as a file's text."""
+    """How one drawn scenario ended; one that did not agree comes with the smallest like it, as a file's text.
+
+    `lacks` is what kept it from being run.
+    """
 
     number: int
     kind: VerdictKind
+    lacks: str = ""
     told: tuple[str, ...] = ()
     text: str = ""
 
@@ -90,7 +94,7 @@ def explore(plan: Plan, topology: Topology, laboratory: Runner) -> Iterator[Foun
         scenario = generated.drawn(plan.seed, number, topology)
         result = laboratory.run(scenario)
         if result.verdict.kind in {VerdictKind.AGREED, VerdictKind.NOT_RUN}:
-            yield Found(number=number, kind=result.verdict.kind)
+            yield Found(number=number, kind=result.verdict.kind, lacks=result.verdict.reason)
             continue
         smallest = shrunk(result, topology, laboratory)
         told = explain(smallest, topology)
@@ -178,13 +182,16 @@ def _received(ends: Sequence[Connection]) -> Iterator[Found]:
 class Tally:
     """What came of a run so far, and how fast; the clock starts with the first result, when the labs are up."""
 
-    counts: Counter[VerdictKind]
+    counts: Counter[VerdictKind] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
     started: float = 0.0
     before: int = 0
 
-    def add(self, kind: VerdictKind) -> None:
+    def add(self, found: Found) -> None:
         """Count one end."""
-        self.counts[kind] += 1
+        self.counts[found.kind] += 1
+        if found.lacks:
+            self.lacking[found.lacks] += 1
         if not self.started:
             self.started, self.before = time.monotonic(), self.counts.total()
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from doublehop import catalogue, generated, rules
-from doublehop.explore import Plan, explore, shrunk
+from doublehop.explore import Plan, Tally, explore, shrunk
 from doublehop.model import (
     Need,
     Observation,
@@ -133,6 +133,24 @@ def test_a_difference_is_shrunk_to_what_makes_it(many, topology):
              if (cut := generated.admitted("a::b", tree, topology)) and laboratory.run(cut).verdict.kind
              is VerdictKind.DISAGREED]
     assert not again
+
+
+class Lacking:
+    """A laboratory without .NET."""
+
+    def run(self, scenario):
+        lacks = Need.DOTNET in scenario.needs
+        verdict = Verdict(kind=VerdictKind.NOT_RUN, reason="dotnet missing") if lacks else Verdict(
+            kind=VerdictKind.AGREED)
+        return Result(scenario=scenario, verdict=verdict, observation=Observation())
+
+
+def test_what_was_not_run_says_what_is_missing(topology):
+    plan, tally = Plan(provider="", seed=1, count=20, first=0, step=1), Tally()
+    for found in explore(plan, topology, Lacking()):
+        tally.add(found)
+    assert tally.counts == {VerdictKind.AGREED: 18, VerdictKind.NOT_RUN: 2}
+    assert tally.lacking == {"dotnet missing": 2}
 
 
 def test_workers_share_the_numbers_between_them(topology):

@@ -203,7 +203,7 @@ def explore(seed: int, count: int, workers: int, out: Path, provider: str, dc: s
                 for line in [*each.told, f"written to {exploring.written(each, seed, out)}"]:
                     OUT.print(line, markup=False)
     for lacks, number in sorted(tally.lacking.items()):
-        OUT.print(f"not run: {lacks} ({number} configurations)", markup=False)
+        OUT.print(f"not run: {lacks} ({number})", markup=False)
     OUT.print(f"{report.summary(tally.counts)}, {tally.rate:.1f} configurations a second with {workers} workers",
               markup=False)
     sys.exit(1 if tally.counts[VerdictKind.DISAGREED] or tally.counts[VerdictKind.BROKEN] else 0)

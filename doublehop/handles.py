@@ -18,8 +18,9 @@ from doublehop.execute import front_end_configuration
 from doublehop.frontend import FrontEnd
 from doublehop.hosts import host_of
 from doublehop.lab import Lab
-from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal, Program
+from doublehop.model import ClientProfile, ClientSaw, Domain, Given, Principal, Program, Request
 from doublehop.probe import logon_of
+from doublehop.sanity import check_program
 from doublehop.scope import Scope, scope_of
 
 
@@ -117,8 +118,12 @@ class Client:
         self._bench = bench
 
     def get(self, url: str, *, user: str, profile: ClientProfile | None = None, times: int = 1) -> Page:
-        """Sign a user in afresh and ask for a page as a browser of this profile would."""
+        """Sign a user in afresh and ask for a page as a browser or program of this profile would.
+
+        Raises InputError for a profile that is nobody's.
+        """
         bench = self._bench
+        check_program(Request(get=url, client=profile or ClientProfile()), "profile")
         if profile and profile.program is Program.DOTNET:
             dotnet.bring(bench.lab.client.machine, "client")
         principal = bench.scope.principal(user)

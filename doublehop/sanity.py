@@ -74,7 +74,7 @@ def _check_registration(when: Registration, scope: Scope, where: str) -> None:
 def _check_request(when: Request, scope: Scope, where: str) -> None:
     resolved(scope.fill, when.get, f"{where}.when.get", "name or machine")
     _check_curl(when, scope, where)
-    _check_program(when, where)
+    check_program(when, where)
     if when.user not in scope.given.users:
         raise InputError(f"{where}.when.user", f"no user is called {when.user!r}")
     if when.after and (when.after not in scope.given.users or when.after == when.user):
@@ -94,16 +94,14 @@ def _check_request(when: Request, scope: Scope, where: str) -> None:
         *way, last = each.split(".")
         if last not in known or not pages.keys() >= set(way):
             raise InputError(f"{where}.when.back_ends", f"expected {', '.join(known)}, not {each!r}")
-    if when.client.program is Program.CURL and when.after:
-        raise InputError(f"{where}.when.after", "unexpected with curl, which sends its ticket unasked")
     world, url = World(scope), url_of(when, scope)
     problem = unreachable(world, url) if world.resolves(url) else ""
     if problem:
         raise InputError(f"{where}.when.get", f"{scope.fill(when.get)}: {problem}")
 
 
-def _check_program(when: Request, where: str) -> None:
-    """Refuse of a program what only another is told."""
+def check_program(when: Request, where: str) -> None:
+    """Refuse of a program what only another is told; what is none of theirs, nobody would do."""
     client = when.client
     if client.http2 and client.program is Program.BROWSER:
         raise InputError(f"{where}.when.client.http2", 'expected only with program = "curl", which can be told to')
@@ -115,14 +113,16 @@ def _check_program(when: Request, where: str) -> None:
         raise InputError(f"{where}.when.client", "expected of curl canonicalise = false, ntlm = false and nothing of a "
                                                  "browser's: it asks for the name in the URL, with a ticket or not")
     if client.program is Program.DOTNET and client != replace(HTTP_CLIENT, port_in_spn=client.port_in_spn):
-        raise InputError(f"{where}.when.client", "expected of dotnet ntlm = false, delegate = false and nothing of a "
-                                                 "browser's but port_in_spn: HttpClient has no setting for it")
+        raise InputError(f"{where}.when.client", "expected of dotnet ntlm = false, delegate = false and nothing else "
+                                                 "but port_in_spn: HttpClient is told no more here")
 
 
 def _check_curl(when: Request, scope: Scope, where: str) -> None:
     """Refuse what curl is not for: it sends its ticket unasked and cannot tell that there was no use for it."""
     if when.client.program is not Program.CURL:
         return
+    if when.after:
+        raise InputError(f"{where}.when.after", "unexpected with curl, which sends its ticket unasked")
     url = url_of(when, scope)
     place = World(scope).place(url) if World(scope).resolves(url) else None
     if (place is None or place.anonymous.enabled or not place.windows.enabled

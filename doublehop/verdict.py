@@ -127,7 +127,7 @@ def _back_end(name: str, expect: Expect, observation: Observation, scope: Scope)
         across = name.rpartition(".")[2] in BEYOND
         beyond = _refused_referral(scope.topology.partner.realm, observation.kdc) if across else None
         lines = [_line_for(service, error, observation.kdc), beyond, _ticket_to_itself(observation.kdc),
-                 _refused_sign_in(observation.kdc)]
+                 _refused_sign_in(error, observation.kdc, scope)]
         yield from _compare("KDC", f"answer for {service}", error, _answer(_told(error, lines)))
 
 
@@ -175,9 +175,10 @@ def _ticket_to_itself(lines: tuple[KdcLine, ...]) -> KdcLine | None:
     return next((each for each in reversed(lines) if each.kind == "TGS" and each.service == each.client), None)
 
 
-def _refused_sign_in(lines: tuple[KdcLine, ...]) -> KdcLine | None:
-    """The last refusal of an account's TGT, without which it asks for nothing else."""
-    return next((each for each in reversed(lines) if each.kind == "AS" and each.error), None)
+def _refused_sign_in(error: str, lines: tuple[KdcLine, ...], scope: Scope) -> KdcLine | None:
+    """The refusal of a service account's TGT that was just so: without a TGT it asks for nothing else."""
+    return next((each for each in lines if each.kind == "AS" and each.error == error
+                 and scope.label(each.client) in scope.given.accounts), None)
 
 
 def _tickets(service: str, lines: tuple[KdcLine, ...]) -> list[KdcLine]:

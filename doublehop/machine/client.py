@@ -1,4 +1,4 @@
-"""The client's agent: signs users in and makes their requests, as a browser of a given profile would.
+"""The client's agent: signs users in and makes their requests, as a browser or program of a given profile would.
 
 It also carries directory changes to the domain controller, as an administrator's workstation does. It
 reports what the client saw and judges nothing.
@@ -131,16 +131,16 @@ def probe(*, url: str, principal: str, profile: dict[str, Any], times: int, host
     """Ask for one page as one user; the answer has the fields of `model.ClientSaw`."""
     os.environ["KRB5CCNAME"] = f"FILE:{_ccache(principal)}"
     os.environ["KRB5_CONFIG"] = str(_krb5_config(profile))
-    parts = urlsplit(url)
-    host, port = str(parts.hostname), parts.port or 80
-    target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
-    if profile["port_in_spn"] and port not in {80, 443}:
-        target = f"{target}:{port}"
     if profile["program"] in PROGRAMS:
         answer = PROGRAMS[profile["program"]](url, times=times, profile=profile, authority=AUTHORITY,
                                               timeout=REQUEST_SECONDS)
         return answer | (ticket(run("klist", "-e", "-f"), answer["spn"]) if answer["spn"] else {})
 
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), parts.port or 80
+    target = canonical_name(host) if profile["canonicalise"] and host not in hosts else host
+    if profile["port_in_spn"] and port not in {80, 443}:
+        target = f"{target}:{port}"
     silent = profile["zone"] in SILENT_ZONES
     auth = RecordingAuth(target=target, delegate=silent and profile["delegate"],
                          channel_binding=profile["channel_binding"])

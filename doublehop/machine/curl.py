@@ -5,6 +5,9 @@ from typing import Any
 
 from doublehop.machine.traced import run_traced
 
+END = "\f"
+"""After each answer."""
+
 
 def ask(url: str, *, times: int, profile: dict[str, Any], authority: Path, timeout: float) -> dict[str, Any]:
     """Ask as whoever the environment's credential cache is of; what came back, the SPN and the KDC's error."""
@@ -13,8 +16,8 @@ def ask(url: str, *, times: int, profile: dict[str, Any], authority: Path, timeo
         "curl", "--silent", "--show-error", *(["--http2"] if profile["http2"] else []), "--negotiate", "--user", ":",
         "--delegation", limit if profile["delegate"] else "none",
         *(["--cacert", str(authority)] if authority.exists() else []),
-        "--write-out", "\n%{http_code} %{http_version}\n", *[url] * times, env={}, timeout=timeout,
+        "--write-out", f"\n%{{http_code}} %{{http_version}}{END}", *[url] * times, env={}, timeout=timeout,
     )
-    *_, body, last = text.splitlines()
+    body, _, last = text.split(END)[-2].rpartition("\n")
     status, version = last.split()
     return {"status": int(status), "http": version, "body": body, **told}

@@ -30,7 +30,8 @@ FOR_MEMBERS = ("smbd", "winbindd")
 """What a member's winbindd needs of a domain controller before it can ask about NTLM."""
 ENDING_SECONDS = 10
 LAST_MOMENT_SECONDS = 1
-"""What a dying Samba is given between its last connection and its end; a lab that broke otherwise waits as long."""
+"""What a dying Samba is given between its last connection and its end; a lab that broke otherwise waits as long for
+each domain."""
 Entries = dict[str, dict[str, bytes]]
 """What entries of a database get: DN, attribute, value."""
 

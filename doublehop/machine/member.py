@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -99,8 +100,10 @@ class Member:
 
 
 def _answers(question: str) -> bool | None:
-    asked = subprocess.run(["wbinfo", question], capture_output=True, timeout=ASK_SECONDS, check=False)
-    return asked.returncode == 0 or None
+    with suppress(subprocess.TimeoutExpired):
+        asked = subprocess.run(["wbinfo", question], capture_output=True, timeout=ASK_SECONDS, check=False)
+        return asked.returncode == 0 or None
+    return None
 
 
 def join(*, domain: str, realm: str, sid: str, smb_conf: str, password: str) -> Member:

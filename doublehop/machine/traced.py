@@ -11,7 +11,7 @@ from pathlib import Path
 from doublehop.codes import LocalError, from_minor, name_of
 from doublehop.machine.agent import run
 
-_WANTED = re.compile(r"Getting credentials \S+ -> (HTTP/[^@\s]+)@")
+_WANTED = re.compile(r"Getting credentials \S+ -> ([^@\s]+)@")
 _RESULT = re.compile(r"TGS request result: (-?\d+)/")
 _EXCHANGE = re.compile(r"(Sending request|Received answer) \(\d+ bytes\)")
 
@@ -28,10 +28,16 @@ def told_by(trace: str) -> dict[str, str]:
 
     There is no line for a KDC that nobody reached: what was sent has no answer then.
     """
-    wanted, results = _WANTED.findall(trace), [int(each) for each in _RESULT.findall(trace)]
-    exchanges = _EXCHANGE.findall(trace)
+    _, *asked = _WANTED.split(trace)
+    for spn, about in reversed([*zip(asked[::2], asked[1::2], strict=True)]):
+        if spn.startswith("HTTP/"):
+            return {"spn": spn, "error": _error(about)}
+    return {"spn": "", "error": ""}
+
+
+def _error(about: str) -> str:
+    """What came of asking for one ticket."""
+    exchanges, results = _EXCHANGE.findall(about), [int(each) for each in _RESULT.findall(about)]
     if exchanges and exchanges[-1] == "Sending request":
-        error = LocalError.NO_KDC_REACHABLE.name
-    else:
-        error = name_of(from_minor(results[-1])) if results and results[-1] else ""
-    return {"spn": wanted[-1] if wanted else "", "error": error}
+        return LocalError.NO_KDC_REACHABLE.name
+    return name_of(from_minor(results[-1])) if results and results[-1] else ""

@@ -55,7 +55,7 @@ class ClientProfile:
     those that the browser delegates to (AuthNegotiateDelegateAllowlist, row E-06).
 
     With `program = "curl"` the real curl asks. Its `--delegation` is `none` without `delegate`, `policy` as a
-    client that honours ok-as-delegate, and `always` as one that does not; with `http2` it offers that. With
+    client that honours ok-as-delegate, and `always` as one that does not; with `http2` it offers HTTP/2. With
     `program = "dotnet"` .NET's HttpClient asks with default credentials.
     """
 

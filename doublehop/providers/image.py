@@ -10,6 +10,7 @@ from typing import IO
 from doublehop import cache
 from doublehop.data import LAB
 from doublehop.errors import LabError
+from doublehop.model import Role
 from doublehop.providers import Progress
 from doublehop.topology import ImageSpec, Topology
 
@@ -28,6 +29,9 @@ take the mode of the folder below, as Docker does; PostgreSQL's replay cache is 
 DC_SAMBA = "Samba of the domain controllers"
 """How it is called where these are of another release than the other machines."""
 SHOWN_PACKAGES = {"samba": "Samba", "postgresql-17": "PostgreSQL", "libkrb5-3": "MIT krb5"}
+
+MAKERS = {Role.DOMAIN_CONTROLLER: "domain.py", Role.BACK_END: "sql.py"}
+"""Which module of `machine` makes the state that machines of a role start from."""
 
 _BUILD = LAB / "image" / "build"
 
@@ -85,9 +89,9 @@ def versions(topology: Topology, known: Callable[[ImageSpec], Mapping[str, str]]
 
 
 def snapshot_key(root: str, topology: Topology, name: str) -> str:
-    """What the state that a machine starts from is kept under: it depends on image, topology and agents."""
-    agents = [(PACKAGE / "machine" / each).read_bytes() for each in ("domain.py", "sql.py")]
-    return cache.key_of(root, name, repr(topology), topology.smb_conf(), *agents)
+    """What the state that a machine starts from is kept under: it depends on image, topology and what makes it."""
+    maker = PACKAGE / "machine" / MAKERS[topology.machines[name].role]
+    return cache.key_of(root, name, repr(topology), topology.smb_conf(), maker.read_bytes())
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The tables of keys: which type a ticket is sealed with, and whether a service can sign in with the keys it has."""
 
-from doublehop.rules.standing import STATE
 from doublehop.rules.table import SAMBA, WINDOWS, Rule, Table
 
 SEAL = Table(
@@ -72,7 +71,8 @@ SIGN_IN = Table(
     facts={
         "key": "the server holds the key that the directory wants: AES256, or RC4 where there are no AES keys",
         "KDC reachable": "the server has a way to the domain controller",
-        "state": STATE,
+        "state": "what happened to the account once users had signed in: `nothing` that matters, `disabled` or "
+                 "`password expired`",
     },
     rules=(
         Rule(id="sign-in.no-kdc", platform=SAMBA, when={"key": False, "KDC reachable": False}, then="NO_KDC_REACHABLE",

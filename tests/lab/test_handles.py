@@ -2,6 +2,7 @@
 
 import pytest
 
+from doublehop.errors import InputError
 from doublehop.model import ClientProfile, Principal, Zone
 from tests.lab.portal import portal_site
 
@@ -33,6 +34,11 @@ def test_the_internet_zone_sends_no_credentials(portal, client, front_end):
     assert answer.client.status == 401
     assert answer.client.handshakes == 0
     assert [each["status"] for each in front_end.log()] == [401]
+
+
+def test_a_profile_that_is_nobodys_is_refused(portal, client):
+    with pytest.raises(InputError, match="expected only with program"):
+        client.get(portal, user="bob", profile=ClientProfile(http2=True))
 
 
 def test_what_a_test_added_is_gone_after_it(lab, directory):

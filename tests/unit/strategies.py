@@ -30,6 +30,7 @@ from doublehop.model import (
     Expect,
     Given,
     Principal,
+    Program,
     Proxy,
     Registration,
     Request,
@@ -141,12 +142,17 @@ givens = st.builds(
                                       st.just(AfterSignIn(password_reset=True)), max_size=1),
     trust=st.builds(Trust, supported_encryption_types=keytabs),
     restrict_ntlm_in_this_domain=st.sampled_from([RestrictNtlm.DISABLE, RestrictNtlm.DISABLE, RestrictNtlm.DENY_ALL]))
-profiles = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.sampled_from([True, True, False]),
+browsers = st.builds(ClientProfile, zone=st.sampled_from(Zone), integrated=st.sampled_from([True, True, False]),
                      canonicalise=st.booleans(),
                      port_in_spn=st.booleans(), honour_ok_as_delegate=st.booleans(), ntlm=st.booleans(),
                      channel_binding=st.booleans(), basic=st.booleans(),
                      delegate=st.booleans(),
                      encryption_types=st.just(()) | keytabs.map(lambda some: (*some, Encryption.AES256)))
+curls = st.builds(ClientProfile, program=st.just(Program.CURL), canonicalise=st.just(False), ntlm=st.just(False),
+                  honour_ok_as_delegate=st.booleans(), delegate=st.booleans(), http2=st.booleans())
+http_clients = st.builds(ClientProfile, program=st.just(Program.DOTNET), ntlm=st.just(False), delegate=st.just(False),
+                         port_in_spn=st.booleans())
+profiles = browsers | browsers | curls | http_clients
 asked = st.sampled_from([(), ("sql",), ("sql", "sql"), ("api.sql",), ("api", "sql"), ("api.api.books.sql", "books"),
                          ("partner-sql",), ("api.partner-sql", "sql")])
 paths = st.sampled_from(["", "/", "/app", "/app/x", "/appl"])
@@ -189,7 +195,7 @@ def any_question(draw, topology):
     when = draw(requests | requests | registrations)
     if isinstance(when, Request):
         known = tuple(each for each in when.back_ends if set(each.split(".")) <= {"sql", "partner-sql", *there})
-        after = "" if when.user == "bob" else when.after
+        after = "" if when.user == "bob" or when.client.program is Program.CURL else when.after
         when = dataclasses.replace(when, back_ends=known, after=after)
         if Domain.PARTNER in {configured.users[each].domain for each in (when.user, after) if each}:
             when = dataclasses.replace(when, client=dataclasses.replace(when.client, ntlm=False, basic=False))

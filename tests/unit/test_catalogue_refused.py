@@ -182,13 +182,16 @@ REFUSED = {  # what is written into a table -> the key that is named, and what i
     "unknown program": (f"when.client.program = 'wget'\n{PAGE}", "when.client.program",
                         "Input should be 'browser', 'curl' or 'dotnet', not 'wget'"),
     "dotnet with a browser's ways": (f"when.client.program = 'dotnet'\n{PAGE}", "when.client",
-                                     "expected of dotnet ntlm = false, delegate = false and nothing of a browser's"),
+                                     "expected of dotnet ntlm = false, delegate = false and nothing else"),
     "browser over HTTP/2": (f"when.client.http2 = true\n{PAGE}", "when.client.http2", "expected only with program"),
     "dotnet over HTTP/2": (
         f"when.client = {{ program = 'dotnet', ntlm = false, delegate = false, http2 = true }}\n{PAGE}",
         "when.client", "expected of dotnet"),
     "curl with a browser's ways": (f"when.client.program = 'curl'\n{PAGE}", "when.client",
                                    "expected of curl canonicalise = false, ntlm = false"),
+    "curl without channel bindings": (
+        "when.client = { program = 'curl', canonicalise = false, ntlm = false, channel_binding = false }\n" + PAGE,
+        "when.client", "nothing of a browser's"),
     "what curl does not count": (
         "when = { get = 'http://{web1}/', client = { program = 'curl', canonicalise = false, ntlm = false } }\n"
         "expect = { status = 401, handshakes = 1 }", "expect", "expected neither offers nor handshakes of curl"),

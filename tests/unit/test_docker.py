@@ -37,6 +37,19 @@ def test_a_moved_topology_starts_from_a_state_of_its_own(topology):
     assert image.snapshot_key("i", topology, "dc1") != image.snapshot_key("i", moved, "dc1")
 
 
+@pytest.mark.parametrize(("changed", "anew"), [
+    ("domain.py", {"dc1"}), ("sql.py", {"sql1"}), ("dc.py", set()),
+])
+def test_a_state_is_made_anew_when_what_makes_it_changes(topology, monkeypatch, tmp_path, changed, anew):
+    (tmp_path / "machine").mkdir()
+    monkeypatch.setattr(image, "PACKAGE", tmp_path)
+    for name in ("domain.py", "sql.py", "dc.py"):
+        (tmp_path / "machine" / name).write_text("before")
+    before = {name: image.snapshot_key("i", topology, name) for name in ("dc1", "sql1")}
+    (tmp_path / "machine" / changed).write_text("after")
+    assert {name for name in before if image.snapshot_key("i", topology, name) != before[name]} == anew
+
+
 @pytest.mark.parametrize(("table", "known"), [
     ("         0          0 4294967295\n", True), ("         0       1000          1\n", False),
     ("0 1000 1\n1 100000 65536\n", True), ("", False),

@@ -106,6 +106,12 @@ def test_a_flip_says_what_it_changes(scenario, topology):
     assert "The same as topic::base, but for when.times." in describe(made, topology)
 
 
+def test_a_program_is_told_by_its_name(scenario, topology):
+    made = scenario("when.get = 'http://{web1}/'\nexpect.status = 401\n"
+                    "when.client = { program = 'curl', canonicalise = false, ntlm = false, http2 = true }")
+    assert "  with curl that has canonicalise=False, ntlm=False, http2=True" in describe(made, topology)
+
+
 TOLD = {
     "supported_encryption_types = ['RC4']": "supports RC4 (msDS-SupportedEncryptionTypes)",
     "supported_encryption_types = []": "supports nothing in particular (msDS-SupportedEncryptionTypes)",

@@ -22,6 +22,7 @@ OTHER = "[7] 1.2: Getting credentials lab-alice@R -> krbtgt/R@R using ccache FIL
     pytest.param(ASKED + SENT + ASKED + SENT, "HTTP/web1.r", "NO_KDC_REACHABLE", id="no answer"),
     pytest.param(ASKED + SENT + SENT + HEARD + GIVEN, "HTTP/web1.r", "", id="an answer at last"),
     pytest.param(OTHER + ASKED + GIVEN, "HTTP/web1.r", "", id="among others"),
+    pytest.param(ASKED + GIVEN + OTHER + REFUSED, "HTTP/web1.r", "", id="before another that is refused"),
 ])
 def test_a_trace_tells_the_spn_and_the_error(trace, spn, error):
     assert told_by(trace) == {"spn": spn, "error": error}

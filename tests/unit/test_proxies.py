@@ -12,6 +12,7 @@ given.proxies.web2 = { to = "http://web1", connection_affinity = false }
 when = { get = "http://{web2}:8080/", after = "bob" }
 expect = { status = 200, sees.sql = "alice" }
 """
+CURL = '{ program = "curl", canonicalise = false, ntlm = false }'
 
 
 def test_a_proxy_is_described_and_needs_its_machine(scenario, topology):
@@ -22,8 +23,6 @@ def test_a_proxy_is_described_and_needs_its_machine(scenario, topology):
     assert "  just after bob did" in lines
     own = "\n".join(describe(scenario(GIVEN.replace("false", "true")), topology))
     assert "of its connections to http://web1, each client has one of its own" in own
-
-CURL = '{ program = "curl", canonicalise = false, ntlm = false }'
 
 
 @pytest.mark.parametrize(("old", "new", "problem"), [

@@ -54,7 +54,7 @@ def test_nothing_survives_a_runner_that_is_ended_by(held, end, tmp_path):
 
     _gone(family)
     assert name not in holder.running()
-    assert _mounts() - mounts == set()
+    assert _mounts() == mounts
     assert _files(tmp_path) - files == set()
 
 

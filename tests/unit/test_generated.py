@@ -64,6 +64,13 @@ def test_every_program_asks_now_and_then_and_some_domains_take_no_ntlm(topology)
     assert Counter(each.given.restrict_ntlm_in_this_domain for each in drawn).keys() == {*RestrictNtlm}
 
 
+def test_a_protected_user_is_refused_before_a_domain_that_takes_no_ntlm_refuses_everybody(topology):
+    """As Samba does, seen by explore (seed 3006)."""
+    given = {"users": {"alice": {"protected_user": True}}, "restrict_ntlm_in_this_domain": "Deny all"}
+    found = generated.admitted("a::b", {"given": given, "when": {"get": "http://{web1.address}/whoami"}}, topology)
+    assert found and found.expect.error == "STATUS_ACCOUNT_RESTRICTION"
+
+
 def test_some_come_in_by_ntlm_and_say_what_that_needs(many):
     found = [each for each in many if each.expect.scheme == Scheme.NTLM]
     assert found
